@@ -1,0 +1,1 @@
+"""Kafka: the only aiokafka (`kafka.py`), the unit of work (`apply.py`), the one consumer loop (`consumer.py`)."""

@@ -1,0 +1,91 @@
+"""The one consumer loop: poll, apply, tell Kafka; rewind and wait when a downstream is away; leave gracefully."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from libs.common.bus.apply import Applier
+from libs.common.bus.kafka import Consumer, Producer
+from libs.common.bus.records import Handle, TopicPartition
+from libs.common.db.engine import Database
+from libs.common.errors import Fenced, Unavailable
+from libs.common.telemetry.log import logger
+from libs.common.telemetry.metrics import LAG
+from libs.contracts.topics import Topic
+
+log = logger(__name__)
+BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Loop:
+    """Consumes `topics` as group `kurant-<schema>`, keeping offsets and state in the schema of that name."""
+
+    def __init__(
+        self,
+        *,
+        schema: str,
+        topics: Iterable[Topic],
+        bootstrap: str,
+        database: Database,
+        producer: Producer,
+        handle: Handle,
+        max_records: int = 2_000,
+    ) -> None:
+        self.applier = Applier(schema=schema, database=database, producer=producer, handle=handle)
+        self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}")
+        self._topics = [topic.name for topic in topics]
+        self._max_records = max_records
+        self._assigned = False
+
+    async def ready(self) -> None:
+        """Raises `Unavailable` until the group has given us our share."""
+        if not self._assigned:
+            raise Unavailable("kafka: no partitions assigned yet")
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records behind, by partition."""
+        return self._consumer.lag()
+
+    async def run(self, stop: asyncio.Event, started: Callable[[], None] | None = None) -> None:
+        """Work until `stop` is set; what was begun is finished. Raises what is neither passing nor poison."""
+        await self._consumer.start()
+        self._consumer.subscribe(self._topics, self._on_assigned)
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    records = await self._consumer.poll(timeout_ms=200, max_records=self._max_records)
+                    records = [r for r in records if (r.topic, r.partition) in self.applier.positions]
+                    if records:
+                        await self.applier.apply(records)
+                        await self._consumer.commit(dict(self.applier.positions))
+                    self._report()
+                    failures = 0
+                except (Unavailable, Fenced) as error:
+                    log.warning("waiting for a downstream", error=str(error), failures=failures)
+                    await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])
+                    failures += 1
+                    await self._rewind()
+        finally:
+            await self._consumer.close()
+
+    async def _on_assigned(self, partitions: list[TopicPartition]) -> None:
+        self.applier.revoke(partitions)
+        beginnings = await self._consumer.beginnings(partitions)
+        for key, offset in (await self.applier.assign(beginnings)).items():
+            self._consumer.seek(key, offset)
+        self._assigned = True
+        log.info("partitions assigned", count=len(partitions))
+
+    async def _rewind(self) -> None:
+        """Go back to what is stored: after a failure the positions in memory prove nothing."""
+        try:
+            partitions = list(self.applier.positions)
+            beginnings = await self._consumer.beginnings(partitions) if partitions else {}
+            for key, offset in (await self.applier.assign(beginnings)).items():
+                self._consumer.seek(key, offset)
+        except Unavailable as error:
+            log.warning("cannot rewind yet", error=str(error))
+
+    def _report(self) -> None:
+        for (topic, partition), lag in self._consumer.lag().items():
+            LAG.labels(topic=topic, partition=str(partition)).set(lag)

@@ -1,0 +1,208 @@
+"""The only door to aiokafka: an idempotent producer, consumers, and topic administration."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from libs.common.bus.records import Outgoing, Record, TopicPartition
+from libs.common.errors import Unavailable
+from libs.contracts.topics import Topic
+
+ISOLATION = "read_committed"
+
+
+class Producer:
+    """Publishes with `acks=all` and idempotence: acknowledged once means stored once, in order per partition."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, bootstrap: str, *, name: str, timeout_ms: int = 15_000) -> Self:
+        """Connect; `timeout_ms` bounds the wait for an acknowledgement. Raises `Unavailable`."""
+        client = AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            client_id=f"kurant-{name}",
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=256 * 1024,
+            max_request_size=4 * 1024 * 1024,
+            request_timeout_ms=timeout_ms,
+        )
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            await client.stop()
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        return cls(client)
+
+    async def send(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
+        """Publish and wait for every acknowledgement; the (partition, offset) of each. Raises `Unavailable`."""
+        try:
+            futures = [
+                await self._client.send(record.topic, record.value, key=record.key, headers=record.headers)
+                for record in records
+            ]
+            acks = await asyncio.gather(*futures)
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        return [(ack.partition, ack.offset) for ack in acks]
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless a broker answers."""
+        try:
+            await asyncio.wait_for(self._client.client.fetch_all_metadata(), 5)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        await self._client.stop()
+
+
+class Consumer:
+    """A member of a group (or, without one, a reader of given partitions) that never commits by itself."""
+
+    def __init__(self, bootstrap: str, *, name: str, group: str | None) -> None:
+        self._client = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            client_id=f"kurant-{name}",
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level=ISOLATION,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            rebalance_timeout_ms=30_000,
+            fetch_max_wait_ms=250,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+
+    async def start(self) -> None:
+        try:
+            await self._client.start()
+        except (KafkaError, OSError) as error:
+            await self._client.stop()
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+
+    def subscribe(self, topics: Iterable[str], assigned: "Assigned") -> None:
+        """Join the group; `assigned` is awaited with the partitions before the first record of them comes."""
+        self._client.subscribe(list(topics), listener=_Listener(assigned))
+
+    async def assign_all(self, topic: str) -> list[TopicPartition]:
+        """Read every partition of `topic` from its beginning, without a group."""
+        await self._client._client.set_topics([topic])
+        partitions = sorted(self._client.partitions_for_topic(topic) or ())
+        chosen = [KafkaPartition(topic, partition) for partition in partitions]
+        self._client.assign(chosen)
+        await self._client.seek_to_beginning(*chosen)
+        return [(topic, partition) for partition in partitions]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._client.seek(KafkaPartition(*partition), offset)
+
+    async def beginnings(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The oldest offset still kept of each partition."""
+        return await self._ends(self._client.beginning_offsets, partitions)
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the newest record of each partition."""
+        return await self._ends(self._client.end_offsets, partitions)
+
+    async def _ends(self, ask: Callable[..., Any], partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        try:
+            found = await ask([KafkaPartition(*partition) for partition in partitions])
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        return {(partition.topic, partition.partition): offset for partition, offset in found.items()}
+
+    async def poll(self, *, timeout_ms: int = 500, max_records: int = 2_000) -> list[Record]:
+        """What has come, oldest first in each partition; empty after `timeout_ms`. Raises `Unavailable`."""
+        try:
+            found = await self._client.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        return [
+            Record(
+                topic=raw.topic,
+                partition=raw.partition,
+                offset=raw.offset,
+                key=raw.key,
+                value=raw.value,
+                headers=tuple(raw.headers),
+                timestamp=raw.timestamp,
+            )
+            for records in found.values()
+            for raw in records
+        ]
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records behind the newest, of each assigned partition that was fetched."""
+        lags: dict[TopicPartition, int] = {}
+        for partition in self._client.assignment():
+            high = self._client.highwater(partition)
+            state = self._client._subscription.subscription.assignment.state_value(partition)
+            if high is not None and state is not None and state.has_valid_position:
+                lags[(partition.topic, partition.partition)] = max(0, high - state.position)
+        return lags
+
+    async def commit(self, positions: dict[TopicPartition, int]) -> None:
+        """Tell Kafka how far we are, for lag tools and autoscalers alone: nothing is decided by it (I4)."""
+        assignment = self._client.assignment()
+        offsets = {
+            KafkaPartition(*key): offset for key, offset in positions.items() if KafkaPartition(*key) in assignment
+        }
+        try:
+            if offsets:
+                await self._client.commit(offsets)
+        except (KafkaError, OSError):
+            return
+
+    async def close(self) -> None:
+        await self._client.stop()
+
+
+Assigned = Callable[[list[TopicPartition]], Any]
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    def __init__(self, assigned: Assigned) -> None:
+        self._assigned = assigned
+
+    async def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
+        return
+
+    async def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
+        await self._assigned([(partition.topic, partition.partition) for partition in assigned])
+
+
+async def create_topics(bootstrap: str, topics: Iterable[Topic], *, partitions: int, replication: int) -> list[str]:
+    """Create what is missing, quarantine topics too; the names of those created. Raises `Unavailable`."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="kurant-topics")
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        wanted: list[NewTopic] = []
+        for topic in topics:
+            retention = str(int(topic.retention.total_seconds() * 1000)) if topic.retention else "-1"
+            config = {"retention.ms": retention, "cleanup.policy": "compact" if topic.compacted else "delete"}
+            wanted.append(NewTopic(topic.name, topic.partitions or partitions, replication, topic_configs=config))
+            if topic.consumers:
+                keep = {"retention.ms": str(30 * 86_400_000), "cleanup.policy": "delete"}
+                wanted.append(NewTopic(topic.quarantine, 1, replication, topic_configs=keep))
+        missing = [topic for topic in wanted if topic.name not in existing]
+        if missing:
+            answer = await admin.create_topics(missing, timeout_ms=30_000)
+            for name, code, *_ in answer.topic_errors:
+                if code and not issubclass(for_code(code), TopicAlreadyExistsError):
+                    raise Unavailable(f"kafka: creating {name}: {for_code(code).__name__}")
+        return [topic.name for topic in missing]
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"kafka: {type(error).__name__}") from error
+    finally:
+        await admin.close()

@@ -1,0 +1,53 @@
+"""A compacted topic read whole into memory by every process (no group), and followed."""
+
+import asyncio
+from collections.abc import Callable
+
+from libs.common.bus.kafka import Consumer
+from libs.common.bus.records import Record
+from libs.common.errors import Unavailable
+from libs.common.telemetry.log import logger
+from libs.contracts.topics import Topic
+
+log = logger(__name__)
+
+
+class Table:
+    """Calls `apply` for every record of `topic`, from the beginning, in order; `apply` must not raise."""
+
+    def __init__(self, *, name: str, topic: Topic, bootstrap: str, apply: Callable[[Record], None]) -> None:
+        self._consumer = Consumer(bootstrap, name=f"{name}-{topic.name}", group=None)
+        self._topic = topic
+        self._apply = apply
+        self._complete = asyncio.Event()
+
+    async def wait_complete(self) -> None:
+        """Return when all that was there at the start has been applied."""
+        await self._complete.wait()
+
+    async def ready(self) -> None:
+        """Raises `Unavailable` until `wait_complete` would return."""
+        if not self._complete.is_set():
+            raise Unavailable(f"kafka: {self._topic.name} not read yet")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the topic until `stop` is set."""
+        await self._consumer.start()
+        try:
+            partitions = await self._consumer.assign_all(self._topic.name)
+            wanted = {key: end for key, end in (await self._consumer.ends(partitions)).items() if end > 0}
+            while not stop.is_set():
+                try:
+                    records = await self._consumer.poll(timeout_ms=200)
+                except Unavailable as error:
+                    log.warning("waiting for a downstream", error=str(error))
+                    await asyncio.sleep(1)
+                    continue
+                for record in records:
+                    self._apply(record)
+                    if record.offset + 1 >= wanted.get((record.topic, record.partition), 0):
+                        wanted.pop((record.topic, record.partition), None)
+                if not wanted or not records:
+                    self._complete.set()
+        finally:
+            await self._consumer.close()

@@ -1,0 +1,1 @@
+"""PostgreSQL: pool and transaction, stored offsets (I4), API keys, migrations."""

@@ -1,0 +1,94 @@
+"""Keys: one file, newest first; every use derives its own key (HKDF-SHA256, RFC 5869).
+
+```yaml
+keys:
+  - {id: k2, secret: "<base64, 32 bytes>"}   # signs, encrypts
+  - {id: k1, secret: "..."}                  # still opens what it once made
+```
+Identifier hashes and the service key come from the oldest key, so that a rotation does not change them.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from itsdangerous import BadData, URLSafeSerializer
+
+from libs.common.errors import Misconfigured
+
+
+class BadToken(ValueError):
+    """A token that we did not sign, or for another use."""
+
+
+class Secrets:
+    """The platform's keys. `keys` maps key ids to 32-byte secrets, newest first."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        if not keys:
+            raise Misconfigured("KURANT_SECRET_FILE holds no key")
+        self._keys = keys
+        self._newest = next(iter(keys))
+        self._oldest = next(reversed(keys))
+        self._derived = lru_cache(maxsize=256)(self._derive)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the file; raises `Misconfigured` saying what is wrong with it."""
+        try:
+            content: Any = yaml.safe_load(Path(path).read_text("utf-8"))
+            keys = {str(row["id"]): base64.b64decode(row["secret"], validate=True) for row in content["keys"]}
+        except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+            raise Misconfigured(f"KURANT_SECRET_FILE {path}: {type(error).__name__}: {error}") from None
+        if any(len(secret) < 32 for secret in keys.values()):
+            raise Misconfigured(f"KURANT_SECRET_FILE {path}: a secret is shorter than 32 bytes")
+        return cls(keys)
+
+    def _derive(self, key: str, use: str) -> bytes:
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=use.encode()).derive(self._keys[key])
+
+    def service_key(self) -> str:
+        """The bearer key with which services (and a local CLI) speak to each other."""
+        return "kurant-service-" + self._derived(self._oldest, "service-key").hex()
+
+    def identifier(self, shop: str, kind: str, value: str) -> bytes:
+        """Keyed hash (HMAC-SHA256, 32 bytes) of a normalised identifier, different in every shop."""
+        key = self._derived(self._oldest, f"identifier:{shop}:{kind}")
+        return hmac.digest(key, value.encode(), hashlib.sha256)
+
+    def sign(self, use: str, payload: Any) -> str:
+        """A URL-safe token that carries `payload` (JSON); anyone can read it, nobody can change it."""
+        return str(self._serializer(use).dumps(payload))
+
+    def unsign(self, use: str, token: str) -> Any:
+        """The payload of a token made by `sign` for the same use; raises `BadToken`."""
+        try:
+            return self._serializer(use).loads(token)
+        except BadData:
+            raise BadToken(f"not a valid {use} token") from None
+
+    def _serializer(self, use: str) -> URLSafeSerializer:
+        oldest_first = [self._derived(key, f"token:{use}") for key in reversed(self._keys)]
+        return URLSafeSerializer(oldest_first, salt=use, signer_kwargs={"digest_method": hashlib.sha256})
+
+    def encrypt(self, use: str, text: str) -> bytes:
+        """AES-256-GCM; the result begins with the key's id, so that older keys still open."""
+        nonce = os.urandom(12)
+        sealed = AESGCM(self._derived(self._newest, f"encrypt:{use}")).encrypt(nonce, text.encode(), use.encode())
+        return self._newest.encode() + b":" + nonce + sealed
+
+    def decrypt(self, use: str, sealed: bytes) -> str:
+        """The text again; raises `BadToken` when no key opens it."""
+        key, _, rest = sealed.partition(b":")
+        if key.decode() not in self._keys:
+            raise BadToken(f"key {key.decode(errors='replace')} is not in KURANT_SECRET_FILE")
+        aead = AESGCM(self._derived(key.decode(), f"encrypt:{use}"))
+        return aead.decrypt(rest[:12], rest[12:], use.encode()).decode()

@@ -1,0 +1,31 @@
+"""Prometheus metrics, by the names that alerts stand on. None carries a profile id or an address."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+
+EVENTS_RECEIVED = Counter("kurant_events_received", "Events received at ingest", ["source", "type", "outcome"])
+LAG = Gauge("kurant_consumer_lag", "Records behind the newest", ["topic", "partition"])
+STEP_LATENESS = Histogram("kurant_step_lateness_seconds", "Fired minus due, platform time", buckets=SECONDS)
+STEPS_PENDING = Gauge("kurant_steps_pending", "Delayed steps waiting")
+OLDEST_DUE = Gauge("kurant_oldest_due_seconds", "How long the oldest due step has been waiting to be fired")
+MESSAGES = Counter("kurant_messages", "Messages that reached their end", ["scenario", "channel", "outcome", "reason"])
+EVENT_TO_MESSAGE = Histogram(
+    "kurant_event_to_message_seconds", "From the event's receipt to the gateway's yes", buckets=SECONDS
+)
+CONSENT_DECISIONS = Counter("kurant_consent_decisions", "Permission asked", ["decision", "reason"])
+GATEWAY_REQUEST = Histogram(
+    "kurant_gateway_request_seconds", "One call of a gateway", ["gateway", "outcome"], buckets=SECONDS
+)
+QUARANTINED = Counter("kurant_quarantined", "Records that could not be used", ["topic", "cause"])
+HTTP_REQUESTS = Histogram(
+    "http_server_request_duration_seconds",
+    "Duration of HTTP server requests (OpenTelemetry http.server.request.duration)",
+    ["http_request_method", "http_route", "http_response_status_code"],
+    buckets=SECONDS,
+)
+
+
+def page() -> tuple[bytes, str]:
+    """The exposition of everything, and its content type."""
+    return generate_latest(), CONTENT_TYPE_LATEST

@@ -1,0 +1,1 @@
+"""The wire: what travels on Kafka, and in which shape. Begin with `topics.py`."""

@@ -1,0 +1,57 @@
+"""`kurant.messages.v1` and `kurant.deliveries.v1`: please send this, and what became of it (I6)."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from libs.contracts.envelope import Json, Message
+
+End = Literal["sent", "suppressed", "failed", "expired", "unknown"]
+
+
+class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Send message `name` of a scenario's version to a profile by the first permitted of `channels`.
+
+    `due_at` is when the scenario wanted it, `expires_at` when it is too late to send (None: never).
+    `context` holds the template's variables (`profile`, `event`, `cart`, `order`, `key`), no addresses.
+    `cause_at` is when the event that led here reached us, if it was one (for `kurant_event_to_message_seconds`).
+    """
+
+    TYPE: ClassVar[str] = "kurant.message.requested"
+
+    message: str
+    profile: str
+    scenario: str
+    version: int
+    enrolment: str
+    path: str
+    name: str
+    channels: list[str]
+    purpose: str
+    requested_at: datetime
+    due_at: datetime
+    expires_at: datetime | None = None
+    cause_at: datetime | None = None
+    language: str | None = None
+    timezone: str | None = None
+    context: Json = {}
+    contacts_at: dict[str, int] = {}
+
+
+class Delivered(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A message reached its end, or was put off (`status` deferred, `until` says to when)."""
+
+    TYPE: ClassVar[str] = "kurant.message.delivery"
+
+    message: str
+    profile: str
+    scenario: str
+    version: int
+    enrolment: str
+    path: str
+    name: str
+    status: Literal["sent", "suppressed", "failed", "expired", "unknown", "deferred", "delivered", "bounced"]
+    at: datetime
+    channel: str | None = None
+    gateway: str | None = None
+    reason: str | None = None
+    until: datetime | None = None

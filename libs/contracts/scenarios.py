@@ -1,0 +1,30 @@
+"""`kurant.scenarios.v1`: published versions (immutable, I8) and which of them is live."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from libs.contracts.envelope import Message
+
+State = Literal["live", "paused", "archived"]
+
+
+class ScenarioPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """One version with its files as the author wrote them (name -> text). Key `shop/id@version`."""
+
+    TYPE: ClassVar[str] = "kurant.scenario.published"
+
+    scenario: str
+    version: int
+    published_at: datetime
+    files: dict[str, str]
+
+
+class ScenarioState(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Which version takes new enrolments, and whether it does. Key `shop/id`."""
+
+    TYPE: ClassVar[str] = "kurant.scenario.state"
+
+    scenario: str
+    version: int
+    state: State
+    changed_at: datetime
