@@ -23,7 +23,7 @@ KINDS = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER, "client": Spa
 
 def setup(service: str) -> None:
     """Send spans to OTLP over HTTP if the standard `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
-    global _tracer  # noqa: PLW0603  # one provider a process, as the SDK has it
+    global _tracer  # one provider a process, as the SDK has it
     if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_")):
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

@@ -1,0 +1,155 @@
+"""How a service lives: settings, secrets, database, producer; its tasks; a graceful end on SIGTERM.
+
+A task that ends with an error ends the process (exit code 1): whoever started it starts it again, and the
+state begins where the last commit left it. Better to crash than to stall.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from libs.common.bus.kafka import Producer
+from libs.common.clock import Clock
+from libs.common.db.engine import Database
+from libs.common.db.keys import KeyStore
+from libs.common.errors import Misconfigured, Unavailable
+from libs.common.http.auth import Gate
+from libs.common.secrets import Secrets
+from libs.common.settings import Settings, load
+from libs.common.telemetry import log, trace
+
+T = TypeVar("T")
+WAIT_AT_START = 120.0
+"""Seconds for which a starting service waits for its database and its broker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What every composition root begins with."""
+
+    settings: Settings
+    secrets: Secrets
+    clock: Clock
+    database: Database
+    producer: Producer
+    gate: Gate
+    stop: asyncio.Event
+
+
+Task = Callable[[], Awaitable[None]]
+Compose = Callable[[Parts], Awaitable[tuple[FastAPI, list[Task]]]]
+"""Build the service: its HTTP application and the tasks that run until `parts.stop` is set."""
+
+
+def main(service: str, compose: Compose) -> int:
+    """Run a service until SIGTERM or SIGINT. Exit code 0 stopped, 1 crashed, 2 misconfigured."""
+    try:
+        settings = load()
+        secrets = Secrets.load(settings.secret_file)
+        clock = settings.clock(time.time())
+    except Misconfigured as error:
+        print(f"kurant {service}: {error}", file=sys.stderr)  # noqa: T201  # before logging is there
+        return 2
+    log.setup(service, json=settings.log_format == "json")
+    trace.setup(service)
+    code = 0
+    try:
+        uvloop.run(_run(service, settings, secrets, clock, compose))
+    except* Misconfigured as group:
+        print(f"kurant {service}: {group.exceptions[0]}", file=sys.stderr)  # noqa: T201
+        code = 2
+    except* Exception as group:
+        log.logger(__name__).error("service ends", causes=[repr(error) for error in group.exceptions], exc_info=True)
+        code = 1
+    return code
+
+
+async def _run(service: str, settings: Settings, secrets: Secrets, clock: Clock, compose: Compose) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _parts(service, settings, secrets, clock, stop) as parts:
+        app, tasks = await compose(parts)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.http_host,
+                port=settings.http_port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=10,
+            )
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_serve(server, stop), name="http")
+            for task in tasks:
+                group.create_task(_until_stopped(task, stop), name=getattr(task, "__qualname__", "task"))
+
+
+async def _serve(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    """uvicorn without its own signal handlers, so that the loops and the server stop together."""
+    serving = asyncio.ensure_future(server._serve())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    try:
+        await serving
+    except SystemExit:
+        raise Misconfigured("the HTTP port is taken") from None
+    stop.set()
+
+
+async def _until_stopped(task: Task, stop: asyncio.Event) -> None:
+    await task()
+    if not stop.is_set():
+        raise RuntimeError(f"{getattr(task, '__qualname__', task)} ended by itself")
+
+
+@asynccontextmanager
+async def _parts(
+    service: str, settings: Settings, secrets: Secrets, clock: Clock, stop: asyncio.Event
+) -> AsyncIterator[Parts]:
+    database = await _patiently(lambda: Database.connect(settings.database_url, name=service), stop)
+    try:
+        producer = await _patiently(lambda: Producer.connect(settings.kafka_bootstrap, name=service), stop)
+        try:
+            yield Parts(
+                settings=settings,
+                secrets=secrets,
+                clock=clock,
+                database=database,
+                producer=producer,
+                gate=Gate(
+                    service_key=secrets.service_key(),
+                    keys=KeyStore(database),
+                    local=settings.profile == "local",
+                ),
+                stop=stop,
+            )
+        finally:
+            await producer.close()
+    finally:
+        await database.close()
+
+
+async def _patiently(connect: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T:
+    """Connect, trying again while the other side is not there yet."""
+    deadline = time.monotonic() + WAIT_AT_START
+    while True:
+        try:
+            return await connect()
+        except Unavailable:
+            if stop.is_set() or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)
