@@ -1,16 +1,18 @@
 """The unit of work: state and next offset in one transaction, outputs acknowledged before it commits (I4)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from libs.common.bus.kafka import Producer
 from libs.common.bus.records import Handle, Outcome, Outgoing, Record, TopicPartition
-from libs.common.db.engine import Database
+from libs.common.db.engine import Connection, Database
 from libs.common.db.offsets import OffsetStore
 from libs.common.errors import Fenced, Unavailable
 from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import QUARANTINED
 
 log = logger(__name__)
+Refused = Callable[[Connection, Record], Awaitable[None]]
+"""Told, within the transaction, of a record that the handler could not take without an exception."""
 
 
 class Applier:
@@ -19,12 +21,21 @@ class Applier:
     `positions` is where each owned partition goes on; it moves only after the commit.
     """
 
-    def __init__(self, *, schema: str, database: Database, producer: Producer, handle: Handle) -> None:
+    def __init__(
+        self,
+        *,
+        schema: str,
+        database: Database,
+        producer: Producer,
+        handle: Handle,
+        refused: Refused | None = None,
+    ) -> None:
         self.positions: dict[TopicPartition, int] = {}
         self._offsets = OffsetStore(schema)
         self._database = database
         self._producer = producer
         self._handle = handle
+        self._refused = refused
 
     async def assign(self, beginnings: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Where to start each partition; `beginnings` are the oldest offsets that Kafka still has."""
@@ -58,7 +69,7 @@ class Applier:
         except Exception as error:
             if len(fresh) == 1:
                 log.error("record quarantined", topic=fresh[0].topic, cause=type(error).__name__, exc_info=True)
-                await self._transact(fresh, _refuse(f"{type(error).__name__} in the handler"))
+                await self._transact(fresh, self._refusal(f"{type(error).__name__} in the handler"))
                 return
             for record in fresh:
                 await self.apply([record])
@@ -80,12 +91,15 @@ class Applier:
         if outcome.after:
             outcome.after()
 
+    def _refusal(self, cause: str) -> Handle:
+        """A handler that puts its one record into quarantine, and lets the service count it."""
 
-def _refuse(cause: str) -> Handle:
-    async def handle(_connection: object, records: Sequence[Record]) -> Outcome:
-        return Outcome(poison=[(record, cause) for record in records])
+        async def handle(connection: Connection, records: Sequence[Record]) -> Outcome:
+            if self._refused:
+                await self._refused(connection, records[0])
+            return Outcome(poison=[(records[0], cause)])
 
-    return handle
+        return handle
 
 
 def _quarantine(record: Record, cause: str) -> Outgoing:

@@ -1,7 +1,7 @@
 """Structured logs (structlog), one JSON object a line, without personal data.
 
 Fields whose names promise an address or a name are blanked, whoever logs them: the last line of defence, not
-the first.
+the first. Tracebacks never show local variables.
 """
 
 import logging
@@ -28,7 +28,8 @@ def setup(service: str, *, json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _blank_personal,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = structlog.processors.JSONRenderer() if json else console
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -48,5 +49,5 @@ def setup(service: str, *, json: bool) -> None:
 
 def logger(name: str) -> FilteringBoundLogger:
     """The logger of a module."""
-    made: FilteringBoundLogger = structlog.get_logger(logger=name)
+    made: FilteringBoundLogger = structlog.get_logger(module=name)
     return made

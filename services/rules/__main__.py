@@ -1,0 +1,8 @@
+"""`python -m services.rules`"""
+
+import sys
+
+from libs.common.runtime import main
+from services.rules.app import compose
+
+sys.exit(main("rules", compose))

@@ -1,0 +1,116 @@
+"""The composition root of rules: scenarios in memory, profiles in Postgres, Faust in front."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from libs.common.bus.apply import Applier
+from libs.common.bus.records import Outcome, Record
+from libs.common.bus.table import Table
+from libs.common.db.engine import Connection
+from libs.common.http.server import build
+from libs.common.runtime import Parts, Task
+from libs.contracts import topics
+from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Profile
+from services.rules import handlers, routes, store
+from services.rules.stream import Stream
+
+CACHED = 100_000
+ProfileKey = tuple[str, str]
+
+
+class Rules:
+    """Loads what a batch is about, lets the handlers decide, stores the result.
+
+    The cache holds what this process wrote last, under the version it wrote; a version that is not the stored
+    one's successor makes the whole transaction fail, and the cache is dropped.
+    """
+
+    def __init__(self, parts: Parts, registry: Registry) -> None:
+        self._clock = parts.clock
+        self._registry = registry
+        self._cache: OrderedDict[ProfileKey, tuple[int, Profile]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop the cache: partitions have moved, or a transaction failed."""
+        self._cache.clear()
+
+    async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
+        """One batch: everything it changes is written through `connection`."""
+        good, poison = handlers.decode(records)
+        loaded = await self._load(connection, {item.key for item in good})
+        profiles = {key: profile for key, (_, profile) in loaded.items()}
+        decision = handlers.decide(good, profiles, self._registry, self._clock.now)
+        decision.sums["events.quarantined"] += sum(record.topic == topics.EVENTS.name for record, _ in poison)
+        written = {key: (loaded[key][0] + 1, handlers.write(profile)) for key, profile in profiles.items()}
+        await store.save(connection, written)
+        await store.count(connection, min(record.partition for record in records), decision.sums)
+
+        def keep() -> None:
+            for key, (version, _) in written.items():
+                self._cache[key] = (version, profiles[key])
+            while len(self._cache) > CACHED:
+                self._cache.popitem(last=False)
+
+        return Outcome(outputs=decision.outputs, poison=poison, after=keep)
+
+    async def refused(self, connection: Connection, record: Record) -> None:
+        """Count a record that could not be applied, in the transaction that puts it into quarantine."""
+        if record.topic == topics.EVENTS.name:
+            await store.count(connection, record.partition, {"events.quarantined": 1})
+
+    async def _load(self, connection: Connection, keys: set[ProfileKey]) -> dict[ProfileKey, tuple[int, Profile]]:
+        """Versions and profiles. Cached ones leave the cache until the commit, so that a failure leaves no trace."""
+        found = {key: self._cache.pop(key) for key in keys if key in self._cache}
+        stored = await store.load(connection, keys - found.keys()) if len(found) < len(keys) else {}
+        found |= {key: (version, handlers.read(document)) for key, (version, document) in stored.items()}
+        return {key: found.get(key) or (0, handlers.new_profile()) for key in sorted(keys)}
+
+
+async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
+    """Build the service."""
+    settings = parts.settings
+    registry = Registry()
+    scenarios = Table(
+        name="rules",
+        topic=topics.SCENARIOS,
+        bootstrap=settings.kafka_bootstrap,
+        apply=lambda record: handlers.learn(registry, record),
+    )
+    rules = Rules(parts, registry)
+    applier = Applier(
+        schema="rules",
+        database=parts.database,
+        producer=parts.producer,
+        handle=rules.handle,
+        refused=rules.refused,
+    )
+    stream = Stream(
+        bootstrap=settings.kafka_bootstrap,
+        group="kurant-rules",
+        topics=[topic.name for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES)],
+        applier=applier,
+        forget=rules.forget,
+    )
+    app = build(
+        "rules",
+        clock=parts.clock,
+        checks={
+            "database": parts.database.ping,
+            "kafka": parts.producer.ping,
+            "scenarios": scenarios.ready,
+            "partitions": stream.ready,
+        },
+    )
+    routes.install(app, parts, registry, stream)
+
+    async def follow() -> None:
+        await scenarios.run(parts.stop)
+
+    async def work() -> None:
+        await scenarios.wait_complete()
+        await stream.run(parts.stop)
+
+    return app, [follow, work]

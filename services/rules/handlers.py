@@ -1,0 +1,270 @@
+"""Decides: a batch of records and the profiles they are about in, the profiles after them and messages out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from libs.common.bus.records import Outgoing, Record, outgoing
+from libs.common.telemetry.log import logger
+from libs.contracts import topics
+from libs.contracts.consent_changes import ConsentChanged
+from libs.contracts.envelope import Envelope, MalformedRecord
+from libs.contracts.events import ABSORBED, MERGED, EventOccurred
+from libs.contracts.messages import Delivered, MessageRequested
+from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
+from libs.domain import ids
+from libs.domain.engine import due, events, merge, state
+from libs.domain.engine.program import compile_program
+from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Happened, Profile
+from libs.domain.engine.turn import Call, Programs, Request, Turn
+from libs.domain.scenario.parse import ScenarioError, parse
+
+log = logger(__name__)
+
+SOURCE = "/kurant/rules"
+ProfileKey = tuple[str, str]
+Payload = EventOccurred | StepDue | Delivered | ConsentChanged
+PAYLOADS: dict[str, type[Payload]] = {
+    topics.EVENTS.name: EventOccurred,
+    topics.DUE.name: StepDue,
+    topics.DELIVERIES.name: Delivered,
+    topics.CONSENT_CHANGES.name: ConsentChanged,
+}
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A record that can be understood."""
+
+    record: Record
+    envelope: Envelope
+    payload: Payload
+
+    @property
+    def key(self) -> ProfileKey:
+        return self.envelope.shop, self.payload.profile
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a batch leads to. `sums` are for the audit."""
+
+    outputs: list[Outgoing] = field(default_factory=list)
+    sums: Counter[str] = field(default_factory=Counter)
+
+
+def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record, str]]]:
+    """Those that are ours to apply, and those that are not, each with its cause."""
+    good: list[Decoded] = []
+    poison: list[tuple[Record, str]] = []
+    for record in records:
+        try:
+            payload = PAYLOADS[record.topic].decode(record.value)
+            good.append(Decoded(record, Envelope.read(record.headers), payload))
+        except MalformedRecord as error:
+            poison.append((record, f"malformed: {error}"))
+    return good, poison
+
+
+def decide(
+    batch: Sequence[Decoded], profiles: dict[ProfileKey, Profile], programs: Programs, now: Callable[[], datetime]
+) -> Decision:
+    """Apply the batch in order. `profiles` holds every profile of the batch and is changed in place."""
+    decision = Decision()
+    moment = now()
+    for item in batch:
+        turn = Turn(
+            shop=item.envelope.shop,
+            profile_id=item.payload.profile,
+            profile=profiles[item.key],
+            programs=programs,
+            now=moment,
+        )
+        if turn.profile.into is not None:
+            _forward(decision, turn, item)
+        else:
+            _apply(decision, turn, item)
+        profiles[item.key] = turn.profile
+        _publish(decision, turn)
+    return decision
+
+
+def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
+    payload = item.payload
+    if isinstance(payload, EventOccurred):
+        _apply_event(decision, turn, item, payload)
+    elif isinstance(payload, StepDue):
+        due.on_due(turn, payload.step)
+    elif isinstance(payload, Delivered):
+        due.on_delivery(
+            turn,
+            message=payload.message,
+            enrolment=payload.enrolment,
+            name=payload.name,
+            status=payload.status,
+            reason=payload.reason,
+            at=payload.at,
+        )
+    else:
+        turn.profile.consents = {channel: dict(told) for channel, told in payload.consents.items()}
+
+
+def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOccurred) -> None:
+    envelope = item.envelope
+    turn.cause_at = payload.received_at
+    for partition, offset in payload.contacts_at.items():
+        turn.profile.contacts_at[partition] = max(offset, turn.profile.contacts_at.get(partition, -1))
+    if envelope.type == MERGED:
+        _merge(decision, turn, item, str(payload.data["into"]))
+        decision.sums["events.applied"] += 1
+        return
+    if envelope.type == ABSORBED:
+        merge.absorb(turn, msgspec.convert(payload.data["profile"], Profile))
+        decision.sums["events.applied"] += 1
+        return
+    unique = ids.event_uuid(envelope.shop, envelope.source, envelope.id)
+    digest = int(unique.replace("-", "")[:15], 16)
+    happened = Happened(type=envelope.type, time=envelope.time, id=unique, data=payload.data)
+    fresh = events.on_event(turn, happened, digest, envelope.traceparent)
+    decision.sums["events.applied" if fresh else "events.duplicates"] += 1
+
+
+def _merge(decision: Decision, turn: Turn, item: Decoded, into: str) -> None:
+    """Hand everything to `into`, in a record on its own key, where its own consumer takes it up."""
+    leaving = merge.hand_over(turn, into)
+    decision.outputs.append(
+        _event(item, into, ABSORBED, f"absorbed-{item.envelope.id}", {"profile": msgspec.to_builtins(leaving)})
+    )
+
+
+def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
+    """What still comes for a merged profile goes on to the one that it is now."""
+    into = turn.profile.into
+    assert into is not None
+    if not isinstance(item.payload, EventOccurred):
+        return
+    decision.sums["events.applied"] += 1
+    if item.envelope.type == MERGED:
+        return
+    decision.outputs.append(
+        Outgoing(
+            topic=topics.EVENTS.name,
+            key=into.encode(),
+            value=msgspec.structs.replace(item.payload, profile=into).encode(),
+            headers=item.envelope.headers(),
+        )
+    )
+
+
+def _event(item: Decoded, profile: str, type: str, id: str, data: dict[str, object]) -> Outgoing:
+    assert isinstance(item.payload, EventOccurred)
+    return outgoing(
+        topics.EVENTS,
+        EventOccurred(profile=profile, received_at=item.payload.received_at, data=data),
+        key=profile,
+        id=id,
+        source=SOURCE,
+        shop=item.envelope.shop,
+        time=item.envelope.time,
+        type=type,
+        traceparent=item.envelope.traceparent,
+    )
+
+
+def _publish(decision: Decision, turn: Turn) -> None:
+    """The turn's effects as records, cancellations first."""
+    decision.sums.update(turn.sums)
+    for call in turn.cancel:
+        told = CancelStep(step=call.step, profile=turn.profile_id, due_at=call.due_at)
+        decision.outputs.append(_call(turn, call, told, f"cancel-{call.step}"))
+    for call in turn.schedule:
+        asked = ScheduleStep(
+            step=call.step,
+            profile=turn.profile_id,
+            due_at=call.due_at,
+            scenario=call.scenario,
+            enrolment=call.enrolment,
+        )
+        decision.outputs.append(_call(turn, call, asked, call.step))
+    for request in turn.messages:
+        decision.outputs.append(_message(turn, request))
+
+
+def _call(turn: Turn, call: Call, told: ScheduleStep | CancelStep, id: str) -> Outgoing:
+    return outgoing(
+        topics.STEPS,
+        told,
+        key=turn.profile_id,
+        id=id,
+        source=SOURCE,
+        shop=turn.shop,
+        time=turn.now,
+        traceparent=call.traceparent,
+    )
+
+
+def _message(turn: Turn, request: Request) -> Outgoing:
+    message = MessageRequested(
+        message=request.message,
+        profile=turn.profile_id,
+        scenario=request.scenario,
+        version=request.version,
+        enrolment=request.enrolment,
+        path=request.path,
+        name=request.name,
+        channels=request.channels,
+        purpose=request.purpose,
+        requested_at=turn.now,
+        due_at=request.due_at,
+        expires_at=request.expires_at,
+        cause_at=request.cause_at,
+        language=request.language,
+        timezone=request.timezone,
+        context=request.context,
+        contacts_at=request.contacts_at,
+    )
+    return outgoing(
+        topics.MESSAGES,
+        message,
+        key=turn.profile_id,
+        id=request.message,
+        source=SOURCE,
+        shop=turn.shop,
+        time=turn.now,
+        traceparent=request.traceparent,
+    )
+
+
+def learn(registry: Registry, record: Record) -> None:
+    """Take up a record of the scenarios topic. What this version cannot read is told, and left out."""
+    try:
+        envelope = Envelope.read(record.headers)
+        if envelope.type == ScenarioPublished.TYPE:
+            told = ScenarioPublished.decode(record.value)
+            scenario = parse(told.files["scenario.yaml"])
+            registry.publish(envelope.shop, compile_program(scenario, told.version))
+        elif envelope.type == ScenarioState.TYPE:
+            state_told = ScenarioState.decode(record.value)
+            registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
+    except (MalformedRecord, ScenarioError, KeyError) as error:
+        log.error("a published scenario cannot be read", offset=record.offset, cause=type(error).__name__)
+
+
+def new_profile() -> Profile:
+    """What is known of somebody never seen before."""
+    return Profile()
+
+
+def read(document: bytes) -> Profile:
+    """A stored document as a profile."""
+    return state.decode(document)
+
+
+def write(profile: Profile) -> bytes:
+    """A profile as a document to store."""
+    return state.encode(profile)

@@ -1,0 +1,79 @@
+"""What other services ask of rules: explain, timeline, the sums of the audit."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import FastAPI, Request
+
+from libs.common.http.problem import Problem
+from libs.common.runtime import Parts
+from libs.contracts import topics
+from libs.domain.engine.explain import explain, timeline
+from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Profile
+from services.rules import handlers, store
+from services.rules.stream import Stream
+
+SUMS = {
+    "events": ("applied", "duplicates", "quarantined"),
+    "steps": ("scheduled", "fired", "cancelled", "expired"),
+    "messages": ("requested",),
+}
+
+
+def install(app: FastAPI, parts: Parts, registry: Registry, stream: Stream) -> None:
+    """Add the routes."""
+
+    async def known(shop: str, profile: UUID) -> tuple[str, Profile]:
+        """The profile, or the one it was merged into."""
+        key = str(profile)
+        for _ in range(10):
+            async with parts.database.connection() as connection:
+                found = await store.load(connection, [(shop, key)])
+            if (shop, key) not in found:
+                raise Problem(404, f"profile {key} is not known to rules: no event of it has arrived")
+            document = handlers.read(found[(shop, key)][1])
+            if document.into is None:
+                return key, document
+            key = document.into
+        raise Problem(404, f"profile {profile} was merged too often")
+
+    @app.get("/v1/explain")
+    async def explained(request: Request, shop: str, profile: UUID, scenario: str | None = None) -> dict[str, Any]:
+        caller = await parts.gate.caller(request, "read")
+        own = caller.for_shop(shop)
+        key, document = await known(own, profile)
+        return explain(registry, own, key, document, scenario)
+
+    @app.get("/v1/timeline")
+    async def timelined(request: Request, shop: str, profile: UUID) -> dict[str, Any]:
+        caller = await parts.gate.caller(request, "read")
+        key, document = await known(caller.for_shop(shop), profile)
+        return {"profile": key, "events": timeline(document)}
+
+    @app.get("/v1/scenarios")
+    async def scenarios(request: Request, shop: str) -> list[dict[str, Any]]:
+        caller = await parts.gate.caller(request, "read")
+        return [
+            {"id": program.id, "version": program.version, "state": state}
+            for program, state in registry.current(caller.for_shop(shop))
+        ]
+
+    @app.get("/v1/audit")
+    async def audited(request: Request) -> dict[str, Any]:
+        await parts.gate.caller(request, "admin")
+        async with parts.database.connection() as connection:
+            sums = await store.counters(connection)
+            read = await store.positions(connection, topics.EVENTS.name)
+        ends = await stream.ends(topics.EVENTS.name)
+        answer: dict[str, Any] = {
+            group: {name: sums.get(f"{group}.{name}", 0) for name in names} for group, names in SUMS.items()
+        }
+        answer["events"]["received"] = sum(ends.values())
+        answer["lag"] = sum(max(0, end - read.get(partition, 0)) for partition, end in ends.items())
+        return answer
+
+    @app.get("/v1/status")
+    async def status(request: Request) -> dict[str, Any]:
+        await parts.gate.caller(request, "read")
+        return {"lag": stream.lag()}

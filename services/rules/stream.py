@@ -1,0 +1,213 @@
+"""The Faust application of rules: the only place that knows Faust.
+
+Faust gives group membership and the agent. What it does per event, and when it commits, is replaced:
+- one poll is one message, so that its cost per message is paid per poll (`getmany`);
+- where to start is what Postgres says (`perform_seek`), so Faust's own commits decide nothing (I4);
+- what it commits to Kafka is what is applied, for lag tools alone (`_filter_committable_offsets`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import faust
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import Transport as FaustTransport
+from faust.types import TP
+
+from libs.common.bus.apply import Applier
+from libs.common.bus.consumer import BACKOFF
+from libs.common.bus.records import Record
+from libs.common.errors import Fenced, Unavailable
+from libs.common.telemetry.log import logger
+from libs.common.telemetry.metrics import LAG
+
+log = logger(__name__)
+STALLED_AFTER = 90.0
+"""Seconds without progress, while there is something to do, after which the process ends itself."""
+
+
+class _Consumer(FaustConsumer):  # type: ignore[misc]  # faust has no types
+    """One message per poll; positions from the applier."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._applier: Applier = self.app.applier
+        self.epoch = 0
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """All records of a poll as the value of one message, stamped with the epoch of the last seek."""
+        epoch = self.epoch
+        polled, _ = await self._wait_next_records(timeout)
+        if not polled or self.should_stop or not self.flow_active or epoch != self.epoch:
+            return
+        last = None
+        records: list[Record] = []
+        for partition, batch in polled.items():
+            for raw in batch:
+                last = (partition, raw)
+                records.append(
+                    Record(
+                        topic=raw.topic,
+                        partition=raw.partition,
+                        offset=raw.offset,
+                        key=raw.key,
+                        value=raw.value,
+                        headers=tuple(raw.headers),
+                        timestamp=raw.timestamp,
+                    )
+                )
+        if last is None:
+            return
+        message = self._to_message(*last)
+        message.value = (epoch, records)
+        self._read_offset[message.tp] = message.offset
+        yield message.tp, message
+
+    async def perform_seek(self) -> None:
+        """Go to the stored positions of all that is assigned, and disown what was fetched before."""
+        self.epoch += 1
+        assigned = self.assignment()
+        owned = [(partition.topic, partition.partition) for partition in assigned]
+        self._applier.revoke(owned)
+        if not owned:
+            return
+        beginnings = await self.earliest_offsets(*assigned)
+        starts = await self._applier.assign(
+            {(partition.topic, partition.partition): offset for partition, offset in beginnings.items()}
+        )
+        await self.seek_wait({TP(*key): offset for key, offset in starts.items()})
+        await self.app.on_seek()
+
+    def ack(self, message: Any) -> bool:
+        """Nothing rests on Faust's acknowledgements; only its own bookkeeping is released."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:
+        return [TP(*key) for key in self._applier.positions]
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        positions = self._applier.positions
+        return {tp: positions[tuple(tp)] for tp in tps if positions.get(tuple(tp), 0) > 0}
+
+
+class _Poll:
+    """The value of a message: the epoch and the records, handed on as they are."""
+
+    @classmethod
+    def from_data(cls, data: Any, *, preferred_type: Any = None) -> Any:
+        return data
+
+
+class _Transport(FaustTransport):  # type: ignore[misc]  # faust has no types
+    Consumer = _Consumer
+
+
+class _App(faust.App):  # type: ignore[misc]  # faust has no types
+    """A Faust application that carries the applier to its consumer."""
+
+    applier: Applier
+    on_seek: Any
+
+    def _new_transport(self) -> FaustTransport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+class Stream:
+    """Runs the agent that applies each poll of `topics` in one unit of work."""
+
+    def __init__(self, *, bootstrap: str, group: str, topics: list[str], applier: Applier, forget: Any) -> None:
+        self._applier = applier
+        self._forget = forget
+        self._app = _App(
+            group,
+            broker=f"kafka://{bootstrap}",
+            store="memory://",
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=2,
+            producer_acks=-1,
+            broker_max_poll_records=5_000,
+            broker_session_timeout=10,
+            broker_heartbeat_interval=2,
+            broker_commit_interval=5,
+            consumer_auto_offset_reset="earliest",
+            datadir=None,
+            autodiscover=False,
+        )
+        self._app.applier = applier
+        self._app.on_seek = self._on_seek
+        channel = self._app.topic(*topics, key_serializer="raw", value_serializer="raw", value_type=_Poll)
+        self._app.agent(channel, name="rules", concurrency=1)(self._agent)
+        self._moved = asyncio.get_running_loop().time()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; raises when Faust ended by itself or stands still (liveness)."""
+        await self._app.start()
+        try:
+            while not stop.is_set():
+                try:
+                    async with asyncio.timeout(1):
+                        await stop.wait()
+                except TimeoutError:
+                    self._watch()
+        finally:
+            await self._app.stop()
+
+    async def ready(self) -> None:
+        """Raises `Unavailable` until partitions are assigned and positions are known."""
+        if not self._applier.positions:
+            raise Unavailable("kafka: no partitions assigned yet")
+
+    def lag(self) -> int:
+        """Records behind, over all assigned partitions."""
+        total = 0
+        for topic, partition in list(self._applier.positions):
+            newest = self._app.consumer.highwater(TP(topic, partition)) if self._app.consumer else None
+            behind = max(0, (newest or 0) - self._applier.positions.get((topic, partition), 0))
+            LAG.labels(topic=topic, partition=str(partition)).set(behind)
+            total += behind
+        return total
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """The offset after the newest record of each partition of `topic` that is assigned here."""
+        mine = [TP(*key) for key in self._applier.positions if key[0] == topic]
+        found = await self._app.consumer.highwaters(*mine) if mine else {}
+        return {partition.partition: offset for partition, offset in found.items()}
+
+    def _watch(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._app.crashed or self._app.should_stop:
+            raise RuntimeError(f"faust ended: {self._app.crash_reason!r}")
+        if self.lag() == 0:
+            self._moved = now
+        if now - self._moved > STALLED_AFTER:
+            raise RuntimeError("no progress although records wait")
+
+    async def _on_seek(self) -> None:
+        self._forget()
+
+    async def _agent(self, stream: Any) -> None:
+        async for epoch, records in stream:
+            await self._apply(epoch, records)
+
+    async def _apply(self, epoch: int, records: list[Record]) -> None:
+        """Apply one poll, waiting as long as a downstream is away; drop it when its partitions have moved on."""
+        failures = 0
+        while epoch == self._app.consumer.epoch:
+            try:
+                await self._applier.apply([r for r in records if (r.topic, r.partition) in self._applier.positions])
+                self._moved = asyncio.get_running_loop().time()
+                return
+            except Unavailable as error:
+                self._forget()
+                log.warning("waiting for a downstream", error=str(error), failures=failures)
+                await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])
+                failures += 1
+            except Fenced as error:
+                log.warning("another process has moved on", error=str(error))
+                await self._app.consumer.perform_seek()
