@@ -1,0 +1,114 @@
+"""`kurant up`: run a platform in the foreground."""
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from cli.local.folder import Folder
+from cli.local.platform import Interrupted, Platform, Reporter
+from cli.local.ports import HOST, SERVICES, Ports
+from cli.local.process import LocalError
+from cli.terminal import ERR, CliError, line, say, show_table
+
+DEMO_SPEED = 4320.0
+"""Three days in a minute."""
+
+
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="play a believable day of one shop")] = False,
+    data: Annotated[Path | None, typer.Option(help="data folder", envvar="KURANT_DATA")] = None,
+    port_base: Annotated[int, typer.Option(help="first port; the others follow from it")] = 8080,
+    speed: Annotated[float | None, typer.Option(help="how many times faster than life")] = None,
+    start: Annotated[str | None, typer.Option(help="the platform's time at the start (ISO 8601)")] = None,
+    scenarios: Annotated[Path, typer.Option(help="folder of scenarios to publish")] = Path("scenarios"),
+) -> None:
+    """Start Kafka, PostgreSQL, an inbox and all services; publish the scenarios; stop on Ctrl-C."""
+    chosen = speed if speed is not None else DEMO_SPEED if demo else 1.0
+    if not 0 < chosen <= 1_000_000:
+        raise CliError(f"--speed {chosen}: must be above 0 and at most 1000000")
+    platform = Platform(
+        folder=Folder((data or Path(".kurant")).resolve()),
+        ports=Ports(port_base),
+        speed=chosen,
+        start=moment(start) if start else None,
+        report=reporter(),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopper(platform))
+    code = _live(platform, demo, scenarios)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a download that was interrupted must not hold us up
+
+
+def _live(platform: Platform, demo: bool, scenarios: Path) -> int:
+    code = 0
+    try:
+        platform.bring_up()
+        announce(platform)
+        platform.run()
+    except Interrupted:
+        pass
+    except (LocalError, CliError) as error:
+        ERR.print(f"kurant: {error}", markup=False)
+        code = error.code
+    say("stopping")
+    platform.take_down()
+    say("stopped")
+    return code
+
+
+def _stopper(platform: Platform) -> "signal._HANDLER":
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        platform.stop.set()
+
+    return handler
+
+
+def moment(text: str) -> datetime:
+    """An ISO 8601 moment; UTC when it names no offset. Raises `CliError`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise CliError(f"--start {text}: not an ISO 8601 date and time, such as 2026-03-02T08:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def reporter() -> Reporter:
+    """Progress: a bar for the downloads on a terminal, plain lines elsewhere."""
+    columns = (TextColumn("downloading Kafka"), BarColumn(), MofNCompleteColumn(), TextColumn("jars"))
+    bar = Progress(*columns, console=ERR, transient=True)
+    task = bar.add_task("jars")
+
+    def jars(done: int, total: int) -> None:
+        if not ERR.is_terminal:
+            if done % 10 == 0 and done < total:
+                say(f"downloading Kafka: {done} of {total} jars")
+            return
+        if done < total:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+        if done == total:
+            bar.stop()
+
+    return Reporter(say=say, jars=jars)
+
+
+def announce(platform: Platform) -> None:
+    """The table of addresses, and the word that scripts wait for."""
+    ports = platform.ports
+    rows = [(name, ports.url(name)) for name in SERVICES]
+    rows += [("inbox", ports.url("inbox")), ("inbox SMTP", f"smtp://{HOST}:{ports.smtp}")]
+    rows += [("kafka", f"{HOST}:{ports.kafka}"), ("postgres", f"{HOST}:{ports.postgres}")]
+    rows += [("data", str(platform.folder.path))]
+    show_table(("part", "address"), rows)
+    assert platform.anchor is not None
+    line(f"platform time {platform.anchor.clock().now():%Y-%m-%d %H:%M:%S} UTC, speed {platform.anchor.speed:g}")
+    line("ready")
