@@ -1,10 +1,12 @@
 """`kurant`: the command line. Exit code 0 done, 1 found wrong, 2 called wrong; errors are one line on stderr."""
 
 import sys
+from collections.abc import Callable
 
-import click
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
+from cli import events, keys, look, maintain, scenario
 from cli.local.process import LocalError
 from cli.terminal import ERR, CliError
 from cli.up import up
@@ -17,7 +19,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(up)
+VERBS: tuple[Callable[..., None], ...] = (
+    up,
+    look.status,
+    look.explain,
+    look.outbox,
+    look.audit,
+    maintain.reset,
+    maintain.settings,
+    maintain.migrate,
+)
+for verb in VERBS:
+    app.command()(verb)
+app.add_typer(keys.app, name="keys")
+app.add_typer(events.app, name="events")
+app.add_typer(scenario.app, name="scenario")
 
 
 @app.callback()
@@ -38,10 +54,13 @@ def run(arguments: list[str]) -> int:
     except (CliError, LocalError) as error:
         ERR.print(f"kurant: {error}", markup=False)
         return error.code
-    except click.ClickException as error:
+    except NoArgsIsHelpError as error:
+        ERR.print(error.format_message(), markup=False)
+        return 2
+    except ClickException as error:
         ERR.print(f"kurant: {error.format_message()}", markup=False)
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
 
 

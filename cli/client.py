@@ -1,0 +1,107 @@
+"""Which platform a verb talks to, and how: HTTP, with trouble told in one line."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from cli.local.folder import Folder
+from cli.terminal import CliError
+from libs.common.errors import Misconfigured
+from libs.common.http.auth import DEMO_KEY, DEMO_SHOP
+from libs.common.secrets import Secrets
+
+DEFAULT_FOLDER = Path(".kurant")
+TIMEOUT = 30.0
+
+
+class Unreachable(CliError):
+    """Nobody answers at the address."""
+
+    def __init__(self, url: httpx.URL | str, error: Exception) -> None:
+        super().__init__(f"{url} does not answer: {type(error).__name__}", code=1)
+
+
+class Refused(CliError):
+    """The platform answered with an error; `body` is its problem document (RFC 9457)."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        text = str(body.get("detail") or body.get("title") or f"answered {status}")
+        super().__init__(text, code=1 if status >= 500 else 2)
+        self.status = status
+        self.body = body
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A platform. `local` is its folder when it runs on this machine."""
+
+    console: str
+    ingest: str | None
+    key: str
+    local: Folder | None = None
+
+    def shop(self, asked: str | None) -> str | None:
+        """The shop a call is about: as asked; locally `demo`; elsewhere the one the key belongs to."""
+        return asked or (DEMO_SHOP if self.local else None)
+
+    def ask(self, method: str, path: str, *, json: Any = None, params: dict[str, str | None] | None = None) -> Any:
+        """The console's decoded answer; raises `Refused`, or `CliError` when it does not answer."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        answer = request(method, self.console + path, self.key, json=json, params=given)
+        return decoded(answer)
+
+    def ingest_key(self, shop: str | None) -> str:
+        """The key with which events of a shop are sent."""
+        return DEMO_KEY if self.local and shop == DEMO_SHOP else self.key
+
+
+def find(data: Path | None) -> Target:
+    """The platform meant: the folder given, else `.kurant` when it runs, else KURANT_URL. Raises `CliError`."""
+    if data is not None:
+        return _local(Folder(data.resolve()), data)
+    folder = Folder(DEFAULT_FOLDER.resolve())
+    if folder.addresses.exists() and folder.running():
+        return _local(folder, DEFAULT_FOLDER)
+    url, key = os.environ.get("KURANT_URL"), os.environ.get("KURANT_KEY")
+    if not url:
+        raise CliError("no platform: start one (kurant up), or give --data DIR, or set KURANT_URL and KURANT_KEY")
+    if not key:
+        raise CliError("KURANT_KEY is not set: it must hold an API key of the platform at KURANT_URL")
+    ingest = os.environ.get("KURANT_INGEST_URL")
+    return Target(console=url.rstrip("/"), ingest=ingest.rstrip("/") if ingest else None, key=key)
+
+
+def _local(folder: Folder, said: Path) -> Target:
+    addresses = folder.read_addresses()
+    if not folder.running():
+        raise CliError(f"the platform in {said} does not run: start it with `kurant up --data {said}`")
+    try:
+        key = Secrets.load(folder.secrets).service_key()
+    except Misconfigured as error:
+        raise CliError(str(error)) from None
+    return Target(console=addresses["console"], ingest=addresses["ingest"], key=key, local=folder)
+
+
+def request(method: str, url: str, key: str, **options: Any) -> httpx.Response:
+    """One HTTP call; raises `Unreachable`."""
+    headers = {"Authorization": f"Bearer {key}"} | options.pop("headers", {})
+    try:
+        return httpx.request(method, url, headers=headers, timeout=TIMEOUT, trust_env=False, **options)
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise Unreachable(url, error) from None
+
+
+def decoded(answer: httpx.Response) -> Any:
+    """The JSON body; raises `Refused` for an error status, `CliError` for something that is not JSON."""
+    try:
+        body = answer.json() if answer.content else None
+    except ValueError:
+        body = None
+        if answer.is_success:
+            raise CliError(f"{answer.request.url.path}: the answer is not JSON; is this a Kurant?", code=1) from None
+    if not answer.is_success:
+        raise Refused(answer.status_code, body if isinstance(body, dict) else {})
+    return body

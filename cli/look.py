@@ -1,0 +1,97 @@
+"""Verbs that look: `status`, `explain`, `outbox`, `audit`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import find
+from cli.options import Data, Json, Shop
+from cli.terminal import CliError, line, show_json, show_table
+
+OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "ended_at")
+Profile = Annotated[str | None, typer.Option("--profile", help="profile id")]
+
+
+def status(data: Data = None, as_json: Json = False) -> None:
+    """What runs, how far behind it is, what waits."""
+    found = find(data).ask("GET", "/v1/status")
+    if as_json:
+        show_json(found)
+    else:
+        line(f"platform time {found['now']}")
+        rows = [
+            (name, "ready" if row["ready"] else "not ready", _lag(row["lag"]))
+            for name, row in found["services"].items()
+        ]
+        show_table(("service", "state", "lag"), rows)
+        line(f"pending steps {found['steps']['pending']}, oldest due {found['steps']['oldest_due'] or '-'}")
+    if not all(row["ready"] for row in found["services"].values()):
+        raise typer.Exit(1)
+
+
+def _lag(lag: Any) -> Any:
+    return sum(lag.values()) if isinstance(lag, dict) else lag
+
+
+def outbox(
+    shop: Shop = None,
+    profile: Profile = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="email, sms, push ...")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Every message with its end and the reason."""
+    target = find(data)
+    found = target.ask("GET", "/v1/outbox", params={"shop": target.shop(shop), "profile": profile, "channel": channel})
+    if as_json:
+        show_json(found)
+    else:
+        show_table(OUTBOX, [[row.get(name) for name in OUTBOX] for row in found])
+
+
+def explain(
+    shop: Shop = None,
+    email: Annotated[str | None, typer.Option("--email", help="the customer's e-mail address")] = None,
+    profile: Profile = None,
+    scenario: Annotated[str | None, typer.Option("--scenario", help="only this one")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Why something was sent, deferred, suppressed, or never started."""
+    if (email is None) == (profile is None):
+        raise CliError("give either --email or --profile")
+    target = find(data)
+    params = {"shop": target.shop(shop), "email": email, "profile": profile, "scenario": scenario}
+    found = target.ask("GET", "/v1/explain", params=params)
+    if as_json:
+        show_json(found)
+        return
+    line(f"profile {found['profile']}")
+    for part in found["scenarios"]:
+        _explain_scenario(part)
+
+
+def _explain_scenario(part: dict[str, Any]) -> None:
+    line(f"\n{part['scenario']} version {part['version']}: {'entered' if part['entered'] else 'never entered'}")
+    for condition in part["conditions"]:
+        line(f"  {condition['path']} is {condition['found']!r}: {condition['verdict']}")
+    for enrolment in part["enrolments"]:
+        because = f" because {enrolment['because']}" if enrolment.get("because") else ""
+        ended = f", ended {enrolment['ended_at']}{because}" if enrolment.get("ended_at") else ""
+        line(f"  enrolment {enrolment['key']}: {enrolment['state']}, entered {enrolment['entered_at']}{ended}")
+        for step in enrolment["steps"]:
+            reason = f" ({step['because']})" if step.get("because") else ""
+            line(f"    {step['at']}  {step['step']}: {step['verdict']}{reason}")
+
+
+def audit(data: Data = None, as_json: Json = False) -> None:
+    """Do the sums agree? Exit code 1 when they do not."""
+    found = find(data).ask("GET", "/v1/audit")
+    if as_json:
+        show_json(found)
+    else:
+        for subject in ("events", "steps", "messages"):
+            line(f"{subject}: " + ", ".join(f"{name} {count}" for name, count in found[subject].items()))
+        line("the sums agree" if found["ok"] else "the sums differ")
+    if not found["ok"]:
+        raise typer.Exit(1)

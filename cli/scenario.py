@@ -1,0 +1,159 @@
+"""`kurant scenario`: scenarios as code."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import Refused, Target, find
+from cli.options import Data, Json, Shop
+from cli.terminal import CliError, line, say, show_json, show_table
+
+app = typer.Typer(help="Scenarios as code.", no_args_is_help=True, rich_markup_mode=None)
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH…", help="scenario folders, or folders of them")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def bundles(paths: list[Path]) -> list[tuple[Path, dict[str, str]]]:
+    """Every scenario under the paths: (folder, {relative name: text}); tests are not part. Raises `CliError`."""
+    folders: list[Path] = []
+    for path in paths:
+        if path.name == "scenario.yaml" and path.is_file():
+            folders.append(path.parent)
+        elif (path / "scenario.yaml").is_file():
+            folders.append(path)
+        elif found := sorted(file.parent for file in path.glob("*/scenario.yaml")):
+            folders += found
+        else:
+            raise CliError(f"{path}: no scenario.yaml there")
+    return [(folder, read_bundle(folder)) for folder in folders]
+
+
+def read_bundle(folder: Path) -> dict[str, str]:
+    """`scenario.yaml` and the files of `messages/`, by their names relative to the folder."""
+    files = [folder / "scenario.yaml", *sorted((folder / "messages").rglob("*"))]
+    wanted = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    try:
+        return {file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in wanted}
+    except UnicodeDecodeError:
+        raise CliError(f"{folder}: a file is not UTF-8") from None
+    except OSError as error:
+        raise CliError(f"{error.filename}: {error.strerror}") from None
+
+
+def complaint(folder: Path, found: dict[str, Any]) -> str:
+    """`file:line:col message (hint)`, as compilers print it."""
+    place = f"{folder / str(found.get('file') or 'scenario.yaml')}:{found.get('line') or 1}:{found.get('column') or 1}"
+    weight = "warning: " if found.get("severity") == "warning" else ""
+    hint = f" ({found['hint']})" if found.get("hint") else ""
+    return f"{place} {weight}{found.get('message')}{hint}"
+
+
+def publish_bundle(target: Target, shop: str | None, files: dict[str, str]) -> dict[str, Any]:
+    """Publish one scenario; `{"id", "version", "changed"}`. Raises `Refused` with `errors` when it is wrong."""
+    answer: dict[str, Any] = target.ask("POST", "/v1/scenarios", json={"shop": shop, "files": files})
+    return answer
+
+
+@app.command()
+def lint(paths: Paths, as_json: Json = False) -> None:
+    """Check scenarios without a platform."""
+    from libs.domain.scenario.check import check_bundle
+
+    names = ("file", "line", "column", "path", "message", "hint", "severity")
+    wrong = 0
+    everything: list[dict[str, Any]] = []
+    for folder, files in bundles(paths):
+        for finding in check_bundle(files):
+            found = {name: getattr(finding, name) for name in names}
+            wrong += found["severity"] != "warning"
+            everything.append({**found, "file": str(folder / found["file"])})
+            if not as_json:
+                line(complaint(folder, found))
+    if as_json:
+        show_json(everything)
+    elif not everything:
+        say("nothing wrong")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def publish(paths: Paths, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """Publish scenarios; one that did not change keeps its version."""
+    target = find(data)
+    done: list[dict[str, Any]] = []
+    wrong = False
+    for folder, files in bundles(paths):
+        try:
+            made = publish_bundle(target, target.shop(shop), files)
+        except Refused as refused:
+            if refused.status != 422 or not refused.body.get("errors"):
+                raise
+            wrong = True
+            done.append({"folder": str(folder), "errors": refused.body["errors"]})
+            if not as_json:
+                for found in refused.body["errors"]:
+                    line(complaint(folder, found))
+            continue
+        done.append(made)
+        if not as_json:
+            line(f"{made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}")
+    if as_json:
+        show_json(done)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """List the shop's scenarios."""
+    target = find(data)
+    found = target.ask("GET", "/v1/scenarios", params={"shop": target.shop(shop)})
+    if as_json:
+        show_json(found)
+        return
+    rows = [(row["id"], row.get("version"), row.get("state"), row.get("name")) for row in found]
+    show_table(("id", "version", "state", "name"), rows)
+
+
+@app.command()
+def show(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """Show a scenario: its versions and its files."""
+    target = find(data)
+    found = target.ask("GET", f"/v1/scenarios/{scenario}", params={"shop": target.shop(shop)})
+    if as_json:
+        show_json(found)
+        return
+    for name, value in found.items():
+        if name != "files":
+            line(f"{name}: {value}")
+    for name, text in (found.get("files") or {}).items():
+        line(f"\n--- {name}\n{text}")
+
+
+def _change(scenario: str, verb: str, shop: str | None, data: Path | None, as_json: bool) -> None:
+    target = find(data)
+    found = target.ask("POST", f"/v1/scenarios/{scenario}/{verb}", params={"shop": target.shop(shop)})
+    if as_json:
+        show_json(found)
+    else:
+        say(f"{scenario}: {(found or {}).get('state', verb)}")
+
+
+@app.command()
+def pause(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """Hold new enrolments and sends."""
+    _change(scenario, "pause", shop, data, as_json)
+
+
+@app.command()
+def resume(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """Go on after a pause."""
+    _change(scenario, "resume", shop, data, as_json)
+
+
+@app.command()
+def archive(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+    """End a scenario and its enrolments."""
+    _change(scenario, "archive", shop, data, as_json)
