@@ -17,11 +17,18 @@ DEFAULT_FOLDER = Path(".kurant")
 TIMEOUT = 30.0
 
 
-class Unreachable(CliError):
+class Away(CliError):
+    """The same call may succeed later; exit code 1."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code=1)
+
+
+class Unreachable(Away):
     """Nobody answers at the address."""
 
-    def __init__(self, url: httpx.URL | str, error: Exception) -> None:
-        super().__init__(f"{url} does not answer: {type(error).__name__}", code=1)
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(f"{url} does not answer: {type(error).__name__}")
 
 
 class Refused(CliError):
@@ -102,6 +109,9 @@ def decoded(answer: httpx.Response) -> Any:
         body = None
         if answer.is_success:
             raise CliError(f"{answer.request.url.path}: the answer is not JSON; is this a Kurant?", code=1) from None
+    if answer.status_code in (429, 503):
+        told = body if isinstance(body, dict) else {}
+        raise Away(str(told.get("detail") or f"answered {answer.status_code}"))
     if not answer.is_success:
         raise Refused(answer.status_code, body if isinstance(body, dict) else {})
     return body

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -11,11 +12,15 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from cli.client import Away, Refused, find
+from cli.demo import Demo, next_run
 from cli.local.folder import Folder
 from cli.local.platform import Interrupted, Platform, Reporter
 from cli.local.ports import HOST, SERVICES, Ports
-from cli.local.process import LocalError
+from cli.local.process import ROOT, LocalError
+from cli.scenario import bundles, complaint, publish_bundle
 from cli.terminal import ERR, CliError, line, say, show_table
+from libs.common.http.auth import DEMO_SHOP
 
 DEMO_SPEED = 4320.0
 """Three days in a minute."""
@@ -27,12 +32,14 @@ def up(
     port_base: Annotated[int, typer.Option(help="first port; the others follow from it")] = 8080,
     speed: Annotated[float | None, typer.Option(help="how many times faster than life")] = None,
     start: Annotated[str | None, typer.Option(help="the platform's time at the start (ISO 8601)")] = None,
-    scenarios: Annotated[Path, typer.Option(help="folder of scenarios to publish")] = Path("scenarios"),
+    scenarios: Annotated[Path | None, typer.Option(help="folder of scenarios to publish")] = None,
 ) -> None:
     """Start Kafka, PostgreSQL, an inbox and all services; publish the scenarios; stop on Ctrl-C."""
     chosen = speed if speed is not None else DEMO_SPEED if demo else 1.0
     if not 0 < chosen <= 1_000_000:
         raise CliError(f"--speed {chosen}: must be above 0 and at most 1000000")
+    if scenarios is not None and not scenarios.is_dir():
+        raise CliError(f"--scenarios {scenarios}: no such folder")
     platform = Platform(
         folder=Folder((data or Path(".kurant")).resolve()),
         ports=Ports(port_base),
@@ -42,7 +49,7 @@ def up(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopper(platform))
-    code = _live(platform, demo, scenarios)
+    code = _live(platform, demo, scenarios or default_scenarios())
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a download that was interrupted must not hold us up
@@ -50,19 +57,60 @@ def up(
 
 def _live(platform: Platform, demo: bool, scenarios: Path) -> int:
     code = 0
+    playing: threading.Thread | None = None
     try:
         platform.bring_up()
+        publish(platform, scenarios)
         announce(platform)
+        if demo:
+            playing = threading.Thread(target=_demo(platform).play, name="demo", daemon=True)
+            playing.start()
         platform.run()
     except Interrupted:
         pass
     except (LocalError, CliError) as error:
         ERR.print(f"kurant: {error}", markup=False)
         code = error.code
+    platform.stop.set()
+    if playing is not None:
+        playing.join(5)  # it gives the terminal back
     say("stopping")
     platform.take_down()
     say("stopped")
     return code
+
+
+def default_scenarios() -> Path:
+    """`scenarios` here, else the ones that come with Kurant."""
+    here = Path("scenarios")
+    return here if here.is_dir() else ROOT / "scenarios"
+
+
+def publish(platform: Platform, folder: Path) -> None:
+    """Publish every scenario of the folder; one that is wrong is told and does not hold up the others."""
+    if not any(folder.glob("*/scenario.yaml")) and not (folder / "scenario.yaml").exists():
+        say(f"no scenarios in {folder}")
+        return
+    target = find(platform.folder.path)
+    for place, files in bundles([folder]):
+        try:
+            made = platform.patiently(lambda files=files: publish_bundle(target, DEMO_SHOP, files), Away)  # type: ignore[misc]
+            say(f"scenario {made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}")
+        except Refused as refused:
+            found = refused.body.get("errors") or [{"message": str(refused)}]
+            for row in found:
+                ERR.print(complaint(place, row), markup=False)
+
+
+def _demo(platform: Platform) -> Demo:
+    assert platform.anchor is not None
+    return Demo(
+        target=find(platform.folder.path),
+        inbox=platform.ports.url("inbox"),
+        clock=platform.anchor.clock(),
+        stop=platform.stop,
+        run=next_run(platform.folder.path),
+    )
 
 
 def _stopper(platform: Platform) -> "signal._HANDLER":

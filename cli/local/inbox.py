@@ -178,7 +178,7 @@ def main() -> int:
     try:
         clock = load().clock(time.time())
     except Misconfigured as error:
-        print(error, file=sys.stderr)  # noqa: T201  # its own output
+        print(error, file=sys.stderr)  # its own output
         return 2
     asyncio.run(serve(options.folder, options.smtp_port, options.page_port, clock))
     return 0

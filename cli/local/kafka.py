@@ -31,6 +31,9 @@ auto.create.topics.enable=false
 log.segment.bytes=134217728
 log.cleaner.dedupe.buffer.size=33554432
 num.recovery.threads.per.data.dir=2
+# after a kill, the controller lets the same broker register again when its old session is over
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 """
 LOGGING = """\
 status=error

@@ -158,6 +158,17 @@ class Platform:
                 restart.at = None
                 self._start(name, restart.command)
 
+    def patiently(self, call: Callable[[], T], trouble: type[Exception]) -> T:
+        """The result of `call`, tried again while the part it needs is being started again."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                return call()
+            except trouble:
+                if time.monotonic() > deadline:
+                    raise
+            self._tick()
+
     def run(self) -> None:
         """Watch until asked to stop."""
         while not self.stop.wait(TICK):

@@ -1,0 +1,184 @@
+"""The verbs as a user calls them: what they ask, print and exit with."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import run
+from tests.support.web import Asked, Web, serving
+
+ANSWERS: dict[tuple[str, str], tuple[int, Any]] = {
+    ("POST", "/v1/keys"): (201, {"id": "k-1", "key": "kurant_abc", "shop": "s1", "scopes": ["ingest"]}),
+    ("GET", "/v1/keys"): (200, [{"id": "k-1", "shop": "s1", "scopes": ["ingest", "read"]}]),
+    ("DELETE", "/v1/keys/k-1"): (204, None),
+    ("GET", "/v1/outbox"): (200, [{"message_id": "m", "profile": "p", "end": "suppressed", "reason": "no_consent"}]),
+    ("GET", "/v1/status"): (
+        200,
+        {
+            "now": "2026-03-02T10:00:00Z",
+            "services": {"rules": {"ready": True, "lag": 3}},
+            "steps": {"pending": 2, "oldest_due": None},
+        },
+    ),
+    ("GET", "/v1/audit"): (200, {"ok": False, "events": {"received": 2}, "steps": {}, "messages": {}}),
+    ("POST", "/v1/scenarios/cart/pause"): (200, {"state": "paused"}),
+    ("GET", "/v1/scenarios/none"): (404, {"detail": "no scenario none"}),
+    ("GET", "/v1/explain"): (
+        200,
+        {
+            "profile": "p-1",
+            "scenarios": [
+                {
+                    "scenario": "cart",
+                    "version": 1,
+                    "entered": True,
+                    "conditions": [{"path": "event.cart.value", "found": "249.00", "verdict": True}],
+                    "enrolments": [
+                        {
+                            "key": "c-1",
+                            "state": "exited",
+                            "entered_at": "2026-03-02T10:00:00Z",
+                            "ended_at": "2026-03-02T12:00:00Z",
+                            "because": "order.placed",
+                            "steps": [{"step": "first", "at": "11:00", "verdict": "sent", "because": None}],
+                        }
+                    ],
+                }
+            ],
+        },
+    ),
+}
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Web]:
+    def answer(asked: Asked) -> tuple[int, Any]:
+        return ANSWERS.get((asked.method, asked.path), (404, {"detail": "no such route"}))
+
+    with serving(answer) as found:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("KURANT_DATA", raising=False)
+        monkeypatch.setenv("KURANT_URL", found.url)
+        monkeypatch.setenv("KURANT_KEY", "secret-key")
+        yield found
+
+
+def test_keys_create_prints_the_key(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "create", "--shop", "s1", "--scope", "ingest", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ANSWERS["POST", "/v1/keys"][1]
+    assert web.asked[0].body == {"shop": "s1", "scopes": ["ingest"]}
+    assert web.asked[0].headers["Authorization"] == "Bearer secret-key"
+
+
+def test_keys_create_alone_on_stdout(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "create", "--shop", "s1"]) == 0
+    assert capsys.readouterr().out == "kurant_abc\n"
+
+
+def test_keys_list_and_revoke(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "list"]) == 0
+    assert "ingest,read" in capsys.readouterr().out
+    assert run(["keys", "revoke", "k-1"]) == 0
+
+
+def test_outbox_asks_what_was_given(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["outbox", "--shop", "s1", "--channel", "email", "--json"]) == 0
+    assert web.asked[0].query == {"shop": "s1", "channel": "email"}
+    assert json.loads(capsys.readouterr().out)[0]["reason"] == "no_consent"
+    assert run(["outbox"]) == 0
+    assert "suppressed\tno_consent" in capsys.readouterr().out
+
+
+def test_audit_that_differs_is_one(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_status(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status"]) == 0
+    assert "rules\tready\t3" in capsys.readouterr().out
+
+
+def test_explain_for_people(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--shop", "s1", "--email", "anna@example.com"]) == 0
+    assert "because order.placed" in capsys.readouterr().out
+    assert web.asked[0].query == {"shop": "s1", "email": "anna@example.com"}
+
+
+def test_explain_needs_one_customer(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain"]) == 2
+    assert run(["explain", "--email", "a@example.com", "--profile", "p"]) == 2
+    assert web.asked == []
+
+
+def test_scenario_pause_and_a_missing_one(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["scenario", "pause", "cart", "--shop", "s1"]) == 0
+    assert run(["scenario", "show", "none"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "kurant: no scenario none"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nope"], ["outbox", "--nope"], ["up", "--port-base", "x"], ["up", "--speed", "0"], ["reset"]]
+)
+def test_called_wrong_is_two_and_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_nobody_answers_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KURANT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("KURANT_KEY", "k")
+    assert run(["outbox"]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_no_platform_is_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KURANT_URL", raising=False)
+    assert run(["outbox"]) == 2
+
+
+def test_publish_sends_the_files_and_tells_what_is_wrong(
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cart"
+    (folder / "messages").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "scenario.yaml").write_text("kurant: 1\n")
+    (folder / "messages" / "first.email.mjml").write_text("<mjml/>")
+    (folder / "tests" / "one.yaml").write_text("name: one\n")
+    error = {
+        "file": "scenario.yaml",
+        "line": 3,
+        "column": 5,
+        "path": "trigger",
+        "message": "no event",
+        "hint": "add one",
+    }
+    monkeypatch.setitem(ANSWERS, ("POST", "/v1/scenarios"), (422, {"detail": "wrong", "errors": [error]}))
+    assert run(["scenario", "publish", str(folder), "--shop", "s1"]) == 1
+    assert capsys.readouterr().out == f"{folder}/scenario.yaml:3:5 no event (add one)\n"
+    sent = web.asked[0].body
+    assert sent == {"shop": "s1", "files": {"scenario.yaml": "kurant: 1\n", "messages/first.email.mjml": "<mjml/>"}}
+    monkeypatch.setitem(ANSWERS, ("POST", "/v1/scenarios"), (201, {"id": "cart", "version": 1, "changed": True}))
+    assert run(["scenario", "publish", str(tmp_path), "--shop", "s1"]) == 0
+    assert capsys.readouterr().out == "cart version 1\n"
+
+
+def test_settings_hide_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("KURANT_DATABASE_URL", "postgresql://kurant:hunter2@db/kurant")
+    monkeypatch.setenv("KURANT_KEY", "very-secret")
+    assert run(["settings", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "hunter2" not in out
+    assert "very-secret" not in out
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert rows["KURANT_DATABASE_URL"]["origin"] == "environment"
+    assert rows["KURANT_HTTP_PORT"]["origin"] == "default"
+    assert all(row["meaning"] for row in rows.values())
