@@ -18,7 +18,7 @@ from libs.contracts.scenarios import ScenarioPublished, ScenarioState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 from libs.domain import ids
 from libs.domain.engine import due, events, merge, state
-from libs.domain.engine.program import compile_program
+from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Happened, Profile
 from libs.domain.engine.turn import Call, Programs, Request, Turn
@@ -251,7 +251,7 @@ def learn(registry: Registry, record: Record) -> None:
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
             registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
-    except (MalformedRecord, ScenarioError, KeyError) as error:
+    except (MalformedRecord, ScenarioError, CannotRun, KeyError) as error:
         log.error("a published scenario cannot be read", offset=record.offset, cause=type(error).__name__)
 
 

@@ -7,8 +7,8 @@ Faust gives group membership and the agent. What it does per event, and when it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
@@ -27,12 +27,13 @@ STALLED_AFTER = 90.0
 """Seconds without progress, while there is something to do, after which the process ends itself."""
 
 
-class _Consumer(FaustConsumer):  # type: ignore[misc]  # faust has no types
+class _Consumer(FaustConsumer):
     """One message per poll; positions from the applier."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._applier: Applier = self.app.applier
+        self._rules = cast(_App, self.app)
+        self._applier = self._rules.applier
         self.epoch = 0
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
@@ -60,7 +61,7 @@ class _Consumer(FaustConsumer):  # type: ignore[misc]  # faust has no types
         if last is None:
             return
         message = self._to_message(*last)
-        message.value = (epoch, records)
+        message.value = cast(bytes, (epoch, records))  # what Faust passes on without looking
         self._read_offset[message.tp] = message.offset
         yield message.tp, message
 
@@ -77,7 +78,7 @@ class _Consumer(FaustConsumer):  # type: ignore[misc]  # faust has no types
             {(partition.topic, partition.partition): offset for partition, offset in beginnings.items()}
         )
         await self.seek_wait({TP(*key): offset for key, offset in starts.items()})
-        await self.app.on_seek()
+        self._rules.on_seek()
 
     def ack(self, message: Any) -> bool:
         """Nothing rests on Faust's acknowledgements; only its own bookkeeping is released."""
@@ -85,12 +86,12 @@ class _Consumer(FaustConsumer):  # type: ignore[misc]  # faust has no types
         self._unacked_messages.discard(message)
         return True
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:
-        return [TP(*key) for key in self._applier.positions]
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter([TP(*key) for key in self._applier.positions])
 
     def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
-        positions = self._applier.positions
-        return {tp: positions[tuple(tp)] for tp in tps if positions.get(tuple(tp), 0) > 0}
+        applied = {TP(*key): offset for key, offset in self._applier.positions.items() if offset > 0}
+        return {tp: applied[tp] for tp in tps if tp in applied}
 
 
 class _Poll:
@@ -101,15 +102,15 @@ class _Poll:
         return data
 
 
-class _Transport(FaustTransport):  # type: ignore[misc]  # faust has no types
+class _Transport(FaustTransport):
     Consumer = _Consumer
 
 
-class _App(faust.App):  # type: ignore[misc]  # faust has no types
+class _App(faust.App):
     """A Faust application that carries the applier to its consumer."""
 
     applier: Applier
-    on_seek: Any
+    on_seek: Callable[[], None]
 
     def _new_transport(self) -> FaustTransport:
         return _Transport(self.conf.broker_consumer, self)
@@ -118,7 +119,9 @@ class _App(faust.App):  # type: ignore[misc]  # faust has no types
 class Stream:
     """Runs the agent that applies each poll of `topics` in one unit of work."""
 
-    def __init__(self, *, bootstrap: str, group: str, topics: list[str], applier: Applier, forget: Any) -> None:
+    def __init__(
+        self, *, bootstrap: str, group: str, topics: list[str], applier: Applier, forget: Callable[[], None]
+    ) -> None:
         self._applier = applier
         self._forget = forget
         self._app = _App(
@@ -140,8 +143,8 @@ class Stream:
             autodiscover=False,
         )
         self._app.applier = applier
-        self._app.on_seek = self._on_seek
-        channel = self._app.topic(*topics, key_serializer="raw", value_serializer="raw", value_type=_Poll)
+        self._app.on_seek = forget
+        channel = self._app.topic(*topics, key_serializer="raw", value_serializer="raw", value_type=cast(Any, _Poll))
         self._app.agent(channel, name="rules", concurrency=1)(self._agent)
         self._moved = asyncio.get_running_loop().time()
 
@@ -188,9 +191,6 @@ class Stream:
         if now - self._moved > STALLED_AFTER:
             raise RuntimeError("no progress although records wait")
 
-    async def _on_seek(self) -> None:
-        self._forget()
-
     async def _agent(self, stream: Any) -> None:
         async for epoch, records in stream:
             await self._apply(epoch, records)
@@ -198,7 +198,7 @@ class Stream:
     async def _apply(self, epoch: int, records: list[Record]) -> None:
         """Apply one poll, waiting as long as a downstream is away; drop it when its partitions have moved on."""
         failures = 0
-        while epoch == self._app.consumer.epoch:
+        while epoch == cast(_Consumer, self._app.consumer).epoch:
             try:
                 await self._applier.apply([r for r in records if (r.topic, r.partition) in self._applier.positions])
                 self._moved = asyncio.get_running_loop().time()

@@ -1,6 +1,6 @@
 """An event arrives: remembered once, carts and traits brought up to date, exits seen, scenarios entered."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from libs.domain import ids
 from libs.domain.engine import run
@@ -82,9 +82,10 @@ def _consider(turn: Turn, program: Program, event: Happened, traceparent: str | 
     """Enter the scenario, start its waits anew, or remember why not."""
     scope = turn.scope(event, None)
     found: list[Found] = []
+    history = turn.history_before()
     if program.where is not None:
-        found = [Found(path=f.path, found=f.found, verdict=f.verdict) for f in explain(program.where, scope)]
-        if not holds(program.where, scope):
+        found = [Found(path=f.path, found=f.found, verdict=f.verdict) for f in explain(program.where, scope, history)]
+        if not holds(program.where, scope, history):
             _judge(turn, program, event, found, entered=False, because="conditions not met")
             return
     key = _key(turn, program, scope)
@@ -115,11 +116,10 @@ def _refusal(turn: Turn, program: Program, at: datetime) -> str | None:
     if turn.programs.state(turn.shop, program.id) != "live":
         return turn.programs.state(turn.shop, program.id)
     last = turn.profile.entered.get(program.id)
-    if last is None or program.again == "always":
+    if last is None or program.again is None:
         return None
     if program.again == "never":
         return "entered before, and again: never"
-    assert isinstance(program.again, timedelta)
     if abs(at - last) < program.again:
         return f"entered at {last.isoformat()}, and again only after {program.again}"
     return None

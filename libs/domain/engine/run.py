@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 
 from libs.domain import ids
-from libs.domain.engine.program import Branch, Exit, Jump, Program, Send, Stop, WaitFor
+from libs.domain.engine.program import Branch, Jump, Program, Send, Stop, WaitFor
 from libs.domain.engine.state import Enrolment, Happened, StepTaken, Wait
 from libs.domain.engine.turn import Call, Request, Turn
 from libs.domain.scenario.match import holds
+from libs.domain.scenario.model import Exit
 from libs.domain.scenario.times import next_open, wait_until
 
 RECHECK = timedelta(minutes=5)

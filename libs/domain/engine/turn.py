@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Enrolment, Happened, Json, Profile, newest
+from libs.domain.scenario.match import History
 
 DEFAULT_ZONE = "UTC"
 
@@ -101,6 +102,19 @@ class Turn:
     def scope_of(self, enrolment: Enrolment) -> dict[str, Any]:
         """The scope of a running enrolment: its trigger is the event."""
         return self.scope(enrolment.trigger, enrolment.key)
+
+    def history(self, enrolment: Enrolment) -> History:
+        """What `happened` conditions of a running enrolment are judged over."""
+        return History(
+            now=self.now,
+            events=self.profile.history,
+            enrolled_at=enrolment.entered_at,
+            sent=enrolment.sent,
+        )
+
+    def history_before(self) -> History:
+        """The same for a profile that has not entered."""
+        return History(now=self.now, events=self.profile.history)
 
     def _cart(self, event: Happened) -> Json | None:
         told = event.data.get("cart")

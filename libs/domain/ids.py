@@ -1,0 +1,36 @@
+"""Deterministic ids (I3): UUIDv5 (RFC 9562, section 5.5) of what they are about, so a replay makes the same ones."""
+
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("6d1a7d3c-6b0e-5d3c-9a53-1f6f4b7572a7")
+
+
+def derive(kind: str, *parts: object) -> str:
+    """The id of `kind` for `parts`; each part is length-prefixed, so that no two lists read the same."""
+    text = "".join(f"{len(part)}:{part}" for part in (kind, *map(str, parts)))
+    return str(uuid5(NAMESPACE, text))
+
+
+def profile_id(shop: str, kind: str, digest: bytes) -> str:
+    """The profile first known by an identifier of this kind with this keyed hash."""
+    return derive("profile", shop, kind, digest.hex())
+
+
+def event_uuid(shop: str, source: str, id: str) -> str:
+    """One event: CloudEvents says that source and id together are unique."""
+    return derive("event", shop, source, id)
+
+
+def enrolment_id(shop: str, scenario: str, profile: str, key: str, ordinal: int) -> str:
+    """One run of a scenario for a key; `ordinal` is the trigger's time in microseconds since 1970."""
+    return derive("enrolment", shop, scenario, profile, key, ordinal)
+
+
+def step_id(enrolment: str, path: str, call: int) -> str:
+    """One wake-up call of an enrolment."""
+    return derive("step", enrolment, path, call)
+
+
+def message_id(enrolment: str, path: str, round: int) -> str:
+    """The message of one send step; `round` counts restarts."""
+    return derive("message", enrolment, path, round)

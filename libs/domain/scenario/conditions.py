@@ -1,0 +1,179 @@
+"""Reading conditions and the small values of the language; the base of the parser."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import time, timedelta
+from typing import Any
+
+from libs.domain.scenario.durations import clock, duration
+from libs.domain.scenario.model import (
+    DAYS,
+    OPERATORS,
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    Day,
+    Happened,
+    Not,
+    Since,
+    Times,
+)
+from libs.domain.scenario.source import Finding, Source
+
+ROOTS = ("event", "profile", "cart", "order", "rfm", "key")
+PATH = re.compile(r"[a-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*")
+SENT = re.compile(r"sent\(([A-Za-z0-9_-]+)\)")
+
+
+class ConditionReader:
+    """Collects findings while it reads."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.findings: list[Finding] = []
+
+    def error(self, path: str, message: str, hint: str = "") -> None:
+        self.findings.append(self.source.finding(path, message, hint))
+
+    def nearest(self, word: str, words: Iterable[str]) -> str:
+        """`did you mean …?`, or nothing."""
+        close = difflib.get_close_matches(word, list(words), 1)
+        return f"did you mean `{close[0]}`?" if close else ""
+
+    def known(self, path: str, value: dict[str, Any], names: Iterable[str]) -> None:
+        names = tuple(names)
+        for name in value:
+            if name not in names:
+                hint = self.nearest(name, names) or f"one of: {', '.join(names)}"
+                self.error(f"{path}/{name}".lstrip("/"), f"{name} is not known here", hint)
+
+    def text(self, path: str, value: Any) -> str:
+        if isinstance(value, str):
+            return value.strip()
+        if value is not None:
+            self.error(path, "this must be text")
+        return ""
+
+    def texts(self, path: str, value: Any) -> list[str]:
+        items = value if isinstance(value, list) else [value]
+        return [self.text(f"{path}/{index}", item) for index, item in enumerate(items)]
+
+    def integer(self, path: str, value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        self.error(path, "this must be a whole number")
+        return 0
+
+    def boolean(self, path: str, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        self.error(path, "this must be `true` or `false`")
+        return False
+
+    def duration(self, path: str, value: Any) -> timedelta:
+        found = duration(value)
+        if found is None:
+            self.error(path, f"{value!r} is no duration", "for example 30m, 1h, 3d, 2w, 6mo, 1y")
+        return found or timedelta()
+
+    def clock(self, path: str, value: Any) -> time:
+        found = clock(value)
+        if found is None:
+            self.error(path, f"{value!r} is no time of day", 'for example "09:00", in quotes')
+        return found or time()
+
+    def days(self, path: str, value: Any) -> tuple[Day, ...]:
+        named = self.texts(path, value)
+        for index, day in enumerate(named):
+            if day not in DAYS:
+                self.error(f"{path}/{index}", f"{day} is no day", f"one of: {', '.join(DAYS)}")
+        return tuple(day for day in named if day in DAYS)
+
+    def path(self, where: str, value: Any) -> str:
+        """A dotted path under one of the roots."""
+        text = self.text(where, value)
+        root = text.partition(".")[0]
+        if text and (not PATH.fullmatch(text) or root not in ROOTS):
+            hint = self.nearest(root, ROOTS) or f"a path begins with one of: {', '.join(ROOTS)}"
+            self.error(where, f"{text} is no path", hint)
+        return text
+
+    def condition(self, path: str, value: Any) -> Condition | None:
+        if not isinstance(value, dict) or not value:
+            self.error(path, "a condition is a mapping", "`{event.cart.value: {gte: 50}}`")
+            return None
+        parts: list[Condition] = []
+        for name, told in value.items():
+            part = self._part(f"{path}/{name}", name, told)
+            if part is not None:
+                parts.append(part)
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else All(of=tuple(parts))
+
+    def _part(self, path: str, name: str, told: Any) -> Condition | None:
+        if name in ("all", "any"):
+            items = told if isinstance(told, list) else [told]
+            found = [self.condition(f"{path}/{index}", item) for index, item in enumerate(items)]
+            kept = tuple(one for one in found if one is not None)
+            return All(of=kept) if name == "all" else AnyOf(of=kept)
+        if name == "not":
+            inner = self.condition(path, told)
+            return Not(of=inner) if inner is not None else None
+        if name == "happened":
+            return self._happened(path, told)
+        self.path(path, name)
+        if not isinstance(told, dict):
+            return _compare(name, "eq", told)
+        self.known(path, told, OPERATORS)
+        compared = [_compare(name, op, wanted) for op, wanted in told.items() if op in OPERATORS]
+        for op in ("in", "nin"):
+            if op in told and not isinstance(told[op], list):
+                self.error(f"{path}/{op}", f"{op} takes a list", f"`{{{op}: [a, b]}}`")
+                return None
+        if not compared:
+            return None
+        return compared[0] if len(compared) == 1 else All(of=tuple(compared))
+
+    def _happened(self, path: str, told: Any) -> Condition | None:
+        if not isinstance(told, dict) or "event" not in told:
+            self.error(path, "happened names an event", "`{happened: {event: order.placed, within: 30d}}`")
+            return None
+        self.known(path, told, ("event", "where", "within", "since", "times"))
+        return Happened(
+            event=self.text(f"{path}/event", told["event"]),
+            where=self.condition(f"{path}/where", told["where"]) if told.get("where") else None,
+            since=self._since(path, told),
+            times=self._times(f"{path}/times", told.get("times")),
+        )
+
+    def _since(self, path: str, told: dict[str, Any]) -> Since:
+        if "within" in told:
+            return Since(within=self.duration(f"{path}/within", told["within"]))
+        since = told.get("since")
+        if since is None:
+            return Since()
+        if since == "enrolled":
+            return Since(enrolled=True)
+        if isinstance(since, str) and (found := SENT.fullmatch(since)):
+            return Since(sent=found[1])
+        self.error(f"{path}/since", "since is `enrolled` or `sent(<message>)`")
+        return Since()
+
+    def _times(self, path: str, value: Any) -> Times:
+        if value is None:
+            return Times()
+        if isinstance(value, int) and not isinstance(value, bool):
+            return Times(op="eq", value=value)
+        if isinstance(value, dict) and len(value) == 1:
+            op, count = next(iter(value.items()))
+            if op in ("gt", "gte", "lt", "lte", "eq", "ne"):
+                return Times(op=op, value=self.integer(f"{path}/{op}", count))
+        self.error(path, "times is a number or `{gte: 1}`")
+        return Times()
+
+
+def _compare(path: str, op: str, wanted: Any) -> Compare:
+    return Compare(path=path, op=op, value=None if wanted == "key" else wanted, own_key=wanted == "key")

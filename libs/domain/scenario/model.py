@@ -1,0 +1,216 @@
+"""What a scenario says, as types. Every step has a path (`steps/2/then/0`) that is stable within a version."""
+
+from datetime import time, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "starts_with", "exists")
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """Base: immutable, by keyword."""
+
+
+class Compare(Node, frozen=True, kw_only=True):
+    """`{path: {op: value}}`. `own_key` says that the value is the enrolment's key (the bare word `key`)."""
+
+    path: str
+    op: str
+    value: Any = None
+    own_key: bool = False
+
+
+class All(Node, frozen=True, kw_only=True):
+    of: tuple["Condition", ...]
+
+
+class AnyOf(Node, frozen=True, kw_only=True):
+    of: tuple["Condition", ...]
+
+
+class Not(Node, frozen=True, kw_only=True):
+    of: "Condition"
+
+
+class Since(Node, frozen=True, kw_only=True):
+    """`within: 30d`, `since: enrolled`, `since: sent(first)`."""
+
+    within: timedelta | None = None
+    enrolled: bool = False
+    sent: str | None = None
+
+
+class Times(Node, frozen=True, kw_only=True):
+    """How often: `{gte: 1}`."""
+
+    op: str = "gte"
+    value: int = 1
+
+
+class Happened(Node, frozen=True, kw_only=True):
+    event: str
+    where: "Condition | None" = None
+    since: Since = Since()
+    times: Times = Times()
+
+
+Condition = Compare | All | AnyOf | Not | Happened
+
+
+class EventTrigger(Node, frozen=True, kw_only=True):
+    event: str
+    where: Condition | None = None
+    nth: int | None = None
+    statuses: tuple[str, ...] = ()
+
+
+class DateTrigger(Node, frozen=True, kw_only=True):
+    """`date: profile.birthday` with `before` or `after`, `at`, `every`."""
+
+    date: str
+    before: timedelta | None = None
+    after: timedelta | None = None
+    at: time | None = None
+    every: Literal["year"] | None = None
+
+
+class InactiveTrigger(Node, frozen=True, kw_only=True):
+    events: tuple[str, ...]
+    lasting: timedelta
+
+
+class RfmTrigger(Node, frozen=True, kw_only=True):
+    left: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
+
+
+class SegmentTrigger(Node, frozen=True, kw_only=True):
+    enters: str | None = None
+    leaves: str | None = None
+
+
+class TagTrigger(Node, frozen=True, kw_only=True):
+    added: str | None = None
+    removed: str | None = None
+
+
+class StockTrigger(Node, frozen=True, kw_only=True):
+    stock: Literal["back"] = "back"
+
+
+class PriceTrigger(Node, frozen=True, kw_only=True):
+    """`drops` in percent."""
+
+    drops: str
+
+
+Trigger = (
+    EventTrigger
+    | DateTrigger
+    | InactiveTrigger
+    | RfmTrigger
+    | SegmentTrigger
+    | TagTrigger
+    | StockTrigger
+    | PriceTrigger
+)
+
+
+class Exit(Node, frozen=True, kw_only=True):
+    event: str
+    where: Condition | None = None
+
+
+class Window(Node, frozen=True, kw_only=True):
+    """When messages may go out, in the customer's zone: from `opens` until before `closes` on `days`."""
+
+    opens: time = time(0, 0)
+    closes: time | None = None
+    days: tuple[Day, ...] = DAYS
+    skip_holidays: bool = False
+
+
+class Wait(Node, frozen=True, kw_only=True):
+    """`for_` (a duration, then at the next `at`), or `until` a local time (on `days`) or a date at a path."""
+
+    path: str
+    for_: timedelta | None = None
+    months: int = 0
+    at: time | None = None
+    until: time | None = None
+    days: tuple[Day, ...] = ()
+    until_path: str | None = None
+    before: timedelta | None = None
+    after: timedelta | None = None
+
+
+class Send(Node, frozen=True, kw_only=True):
+    """`late` None: the platform's default."""
+
+    path: str
+    message: str
+    channels: tuple[str, ...] = ("email",)
+    late: timedelta | None = None
+    condition: Condition | None = None
+    coupon: dict[str, Any] | None = None
+
+
+class If(Node, frozen=True, kw_only=True):
+    path: str
+    condition: Condition
+    then: tuple["Step", ...] = ()
+    otherwise: tuple["Step", ...] = ()
+
+
+class Until(Node, frozen=True, kw_only=True):
+    path: str
+    event: str
+    of: str | None = None
+    where: Condition | None = None
+    within: timedelta
+    then: tuple["Step", ...] = ()
+    otherwise: tuple["Step", ...] = ()
+
+
+class Split(Node, frozen=True, kw_only=True):
+    path: str
+    name: str
+    arms: dict[str, int]
+    steps: dict[str, tuple["Step", ...]] = {}
+
+
+class Act(Node, frozen=True, kw_only=True):
+    """`tag`, `untag`, `set`, `webhook`: something done that is no message."""
+
+    path: str
+    verb: Literal["tag", "untag", "set", "webhook"]
+    what: dict[str, Any]
+
+
+class Stop(Node, frozen=True, kw_only=True):
+    """`exit`."""
+
+    path: str
+
+
+Step = Wait | Send | If | Until | Split | Act | Stop
+
+
+class Scenario(Node, frozen=True, kw_only=True):
+    """One version of a scenario. `again` None: always; `key` None: the profile."""
+
+    id: str
+    name: str
+    purpose: str
+    trigger: Trigger
+    key: str | None = None
+    again: timedelta | Literal["never"] | None = None
+    restart: bool = False
+    exits: tuple[Exit, ...] = ()
+    priority: int = 50
+    window: Window | None = None
+    steps: tuple[Step, ...] = ()
+    legal_basis: str | None = None

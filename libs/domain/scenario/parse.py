@@ -1,0 +1,315 @@
+"""From YAML to a `Scenario`: every fault is a finding with line, column, and what to do."""
+
+import re
+from collections.abc import Iterable
+from datetime import time, timedelta
+from typing import Any, Literal, cast
+
+from libs.domain.scenario.conditions import ConditionReader
+from libs.domain.scenario.durations import clock, months
+from libs.domain.scenario.model import (
+    DAYS,
+    Act,
+    DateTrigger,
+    EventTrigger,
+    Exit,
+    If,
+    InactiveTrigger,
+    PriceTrigger,
+    RfmTrigger,
+    Scenario,
+    SegmentTrigger,
+    Send,
+    Split,
+    Step,
+    StockTrigger,
+    Stop,
+    TagTrigger,
+    Trigger,
+    Until,
+    Wait,
+    Window,
+)
+from libs.domain.scenario.source import Finding, ScenarioError, Source, read
+
+FIELDS = (
+    *("kurant", "id", "name", "description", "purpose", "legal_basis", "priority"),
+    *("trigger", "key", "again", "restart", "exit", "window", "steps"),
+)
+VERBS = ("wait", "send", "if", "until", "split", "tag", "untag", "set", "webhook", "exit")
+CHANNELS = ("email", "sms", "push", "whatsapp", "viber")
+IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+__all__ = ["Finding", "ScenarioError", "parse", "parse_with_source"]
+
+
+def parse(text: str, file: str = "scenario.yaml") -> Scenario:
+    """The scenario that `text` says; raises `ScenarioError` with every finding."""
+    return parse_with_source(text, file)[0]
+
+
+def parse_with_source(text: str, file: str = "scenario.yaml") -> tuple[Scenario, Source]:
+    """The scenario and where its nodes stand, for lint."""
+    source = read(text, file)
+    reader = _Reader(source)
+    scenario = reader.scenario()
+    if reader.findings or scenario is None:
+        raise ScenarioError(reader.findings)
+    return scenario, source
+
+
+class _Reader(ConditionReader):
+    def scenario(self) -> Scenario | None:
+        """The whole file; None when it is beyond reading."""
+        value = self.source.value
+        if not isinstance(value, dict):
+            self.error("", "a scenario is a mapping", "begin with `kurant: 1`")
+            return None
+        self.known("", value, FIELDS)
+        if value.get("kurant") != 1:
+            self.error("kurant", "this is not version 1 of the language", "begin with `kurant: 1`")
+        for name in ("id", "name", "purpose", "trigger", "steps"):
+            if value.get(name) in (None, "", []):
+                self.error(name, f"{name} is missing", f"add `{name}:`")
+        id = self.text("id", value.get("id"))
+        if id and not IDENTIFIER.fullmatch(id):
+            self.error("id", f"{id} is not an id", "use lower-case letters, digits and hyphens, up to 64")
+        trigger = self.trigger(value.get("trigger"))
+        scenario = Scenario(
+            id=id,
+            name=self.text("name", value.get("name")),
+            purpose=self.text("purpose", value.get("purpose")),
+            legal_basis=value.get("legal_basis"),
+            trigger=trigger or EventTrigger(event=""),
+            key=self.path("key", value["key"]) if value.get("key") is not None else None,
+            again=self.again(value.get("again")),
+            restart=self.boolean("restart", value.get("restart", False)),
+            exits=tuple(self.exits(value.get("exit") or [])),
+            priority=self.integer("priority", value.get("priority", 50)),
+            window=self.window(value["window"]) if value.get("window") is not None else None,
+            steps=self.steps("steps", value.get("steps") or []),
+        )
+        return None if self.findings else scenario
+
+    def again(self, value: Any) -> timedelta | Literal["never"] | None:
+        if value in (None, "always"):
+            return None
+        if value == "never":
+            return "never"
+        if isinstance(value, dict) and set(value) == {"after"}:
+            return self.duration("again/after", value["after"])
+        self.error("again", "again is `{after: 7d}`, `never` or `always`")
+        return None
+
+    def trigger(self, value: Any) -> Trigger | None:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.error("trigger", "a trigger is a mapping", "for example `event: cart.updated`")
+            return None
+        kind = next((name for name in TRIGGERS if name in value), None)
+        if kind is None:
+            self.error("trigger", "this trigger is not known", f"one of: {', '.join(TRIGGERS)}")
+            return None
+        self.known("trigger", value, TRIGGERS[kind])
+        return cast(Trigger, getattr(self, f"_{kind}_trigger")(value))
+
+    def _event_trigger(self, value: dict[str, Any]) -> EventTrigger:
+        statuses = value.get("statuses") or []
+        return EventTrigger(
+            event=self.text("trigger/event", value["event"]),
+            where=self.condition("trigger/where", value["where"]) if value.get("where") else None,
+            nth=self.integer("trigger/nth", value["nth"]) if "nth" in value else None,
+            statuses=tuple(self.texts("trigger/statuses", statuses)),
+        )
+
+    def _date_trigger(self, value: dict[str, Any]) -> DateTrigger:
+        if value.get("every") not in (None, "year"):
+            self.error("trigger/every", "every can only be `year`")
+        return DateTrigger(
+            date=self.path("trigger/date", value["date"]),
+            before=self.duration("trigger/before", value["before"]) if "before" in value else None,
+            after=self.duration("trigger/after", value["after"]) if "after" in value else None,
+            at=self.clock("trigger/at", value["at"]) if "at" in value else None,
+            every="year" if value.get("every") == "year" else None,
+        )
+
+    def _inactive_trigger(self, value: dict[str, Any]) -> InactiveTrigger | None:
+        told = value["inactive"]
+        if not isinstance(told, dict) or not {"events", "for"} <= set(told):
+            self.error("trigger/inactive", "inactive needs `events` and `for`")
+            return None
+        return InactiveTrigger(
+            events=tuple(self.texts("trigger/inactive/events", told["events"])),
+            lasting=self.duration("trigger/inactive/for", told["for"]),
+        )
+
+    def _rfm_trigger(self, value: dict[str, Any]) -> RfmTrigger:
+        told = value["rfm"] if isinstance(value["rfm"], dict) else {}
+        return RfmTrigger(
+            left=tuple(self.texts("trigger/rfm/from", told.get("from") or [])),
+            to=tuple(self.texts("trigger/rfm/to", told.get("to") or [])),
+        )
+
+    def _segment_trigger(self, value: dict[str, Any]) -> SegmentTrigger:
+        told = value["segment"] if isinstance(value["segment"], dict) else {}
+        return SegmentTrigger(enters=told.get("enters"), leaves=told.get("leaves"))
+
+    def _tag_trigger(self, value: dict[str, Any]) -> TagTrigger:
+        told = value["tag"] if isinstance(value["tag"], dict) else {}
+        return TagTrigger(added=told.get("added"), removed=told.get("removed"))
+
+    def _stock_trigger(self, value: dict[str, Any]) -> StockTrigger:
+        if value["stock"] != "back":
+            self.error("trigger/stock", "stock can only be `back`")
+        return StockTrigger()
+
+    def _price_trigger(self, value: dict[str, Any]) -> PriceTrigger:
+        told = value["price"] if isinstance(value["price"], dict) else {}
+        return PriceTrigger(drops=str(told.get("drops")))
+
+    def exits(self, value: Any) -> Iterable[Exit]:
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            where = f"exit/{index}"
+            if not isinstance(item, dict) or "event" not in item:
+                self.error(where, "an exit names an event", "`- event: order.placed`")
+                continue
+            self.known(where, item, ("event", "where"))
+            condition = self.condition(f"{where}/where", item["where"]) if item.get("where") else None
+            yield Exit(event=self.text(f"{where}/event", item["event"]), where=condition)
+
+    def window(self, value: Any) -> Window | None:
+        if not isinstance(value, dict):
+            self.error("window", "a window is a mapping", '`{between: ["09:00", "20:00"]}`')
+            return None
+        self.known("window", value, ("between", "days", "holidays"))
+        between = value.get("between") or ["00:00", "24:00"]
+        if not isinstance(between, list) or len(between) != 2:
+            self.error("window/between", "between has two times", '`["09:00", "20:00"]`')
+            return None
+        opens = self.clock("window/between/0", between[0])
+        closes = None if between[1] == "24:00" else self.clock("window/between/1", between[1])
+        return Window(
+            opens=opens,
+            closes=closes,
+            days=self.days("window/days", value["days"]) if value.get("days") else DAYS,
+            skip_holidays=value.get("holidays") == "skip",
+        )
+
+    def steps(self, path: str, value: Any) -> tuple[Step, ...]:
+        if not isinstance(value, list):
+            self.error(path, "steps are a list")
+            return ()
+        found = (self.step(f"{path}/{index}", item) for index, item in enumerate(value))
+        return tuple(step for step in found if step is not None)
+
+    def step(self, path: str, value: Any) -> Step | None:
+        if value == "exit":
+            return Stop(path=path)
+        if not isinstance(value, dict):
+            self.error(path, "a step is a mapping", f"one of: {', '.join(VERBS)}")
+            return None
+        verb = "send" if "send" in value else next((name for name in VERBS if name in value), None)
+        if verb is None:
+            near = self.nearest(next(iter(value), ""), VERBS)
+            self.error(path, "this step is not known", near or f"one of: {', '.join(VERBS)}")
+            return None
+        if verb in ("tag", "untag", "set", "webhook"):
+            what = value[verb] if isinstance(value[verb], dict) else {"value": value[verb]}
+            return Act(path=path, verb=cast(Literal["tag", "untag", "set", "webhook"], verb), what=what)
+        if verb == "exit":
+            return Stop(path=path)
+        return cast(Step | None, getattr(self, f"_{verb}")(path, value))
+
+    def _wait(self, path: str, value: dict[str, Any]) -> Wait | None:
+        self.known(path, value, ("wait",))
+        told = value["wait"]
+        if not isinstance(told, dict):
+            return self._wait_for(path, f"{path}/wait", told, None)
+        self.known(f"{path}/wait", told, ("for", "at", "until", "days", "before", "after"))
+        if "for" in told:
+            at = self.clock(f"{path}/wait/at", told["at"]) if "at" in told else None
+            return self._wait_for(path, f"{path}/wait/for", told["for"], at)
+        until = told.get("until")
+        if isinstance(until, str) and clock(until) is not None:
+            days = self.days(f"{path}/wait/days", told["days"]) if told.get("days") else ()
+            return Wait(path=path, until=clock(until), days=days)
+        if until is None:
+            self.error(f"{path}/wait", "a wait needs `for` or `until`", "`wait: 3d`")
+            return None
+        return Wait(
+            path=path,
+            until_path=self.path(f"{path}/wait/until", until),
+            before=self.duration(f"{path}/wait/before", told["before"]) if "before" in told else None,
+            after=self.duration(f"{path}/wait/after", told["after"]) if "after" in told else None,
+        )
+
+    def _wait_for(self, path: str, where: str, told: Any, at: time | None) -> Wait:
+        count = months(told)
+        if count:
+            return Wait(path=path, months=count, at=at)
+        return Wait(path=path, for_=self.duration(where, told), at=at)
+
+    def _send(self, path: str, value: dict[str, Any]) -> Send:
+        self.known(path, value, ("send", "channels", "late", "if", "coupon", "gateway"))
+        channels = self.texts(f"{path}/channels", value.get("channels") or ["email"])
+        for index, channel in enumerate(channels):
+            if channel not in CHANNELS:
+                self.error(f"{path}/channels/{index}", f"{channel} is no channel", f"one of: {', '.join(CHANNELS)}")
+        return Send(
+            path=path,
+            message=self.text(f"{path}/send", value["send"]),
+            channels=tuple(channels),
+            late=self.duration(f"{path}/late", value["late"]) if "late" in value else None,
+            condition=self.condition(f"{path}/if", value["if"]) if value.get("if") else None,
+            coupon=value.get("coupon"),
+        )
+
+    def _if(self, path: str, value: dict[str, Any]) -> If | None:
+        self.known(path, value, ("if", "then", "else"))
+        condition = self.condition(f"{path}/if", value["if"])
+        if condition is None:
+            return None
+        return If(
+            path=path,
+            condition=condition,
+            then=self.steps(f"{path}/then", value.get("then") or []),
+            otherwise=self.steps(f"{path}/else", value.get("else") or []),
+        )
+
+    def _until(self, path: str, value: dict[str, Any]) -> Until | None:
+        self.known(path, value, ("until", "within", "then", "else"))
+        told = value["until"]
+        if not isinstance(told, dict) or "event" not in told or "within" not in value:
+            self.error(path, "until needs an event and `within`", "`until: {event: message.clicked}` `within: 48h`")
+            return None
+        return Until(
+            path=path,
+            event=self.text(f"{path}/until/event", told["event"]),
+            of=told.get("of"),
+            where=self.condition(f"{path}/until/where", told["where"]) if told.get("where") else None,
+            within=self.duration(f"{path}/within", value["within"]),
+            then=self.steps(f"{path}/then", value.get("then") or []),
+            otherwise=self.steps(f"{path}/else", value.get("else") or []),
+        )
+
+    def _split(self, path: str, value: dict[str, Any]) -> Split | None:
+        told = value["split"]
+        if not isinstance(told, dict) or not isinstance(told.get("arms"), dict):
+            self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
+            return None
+        arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
+        steps = {arm: self.steps(f"{path}/{arm}", value[arm]) for arm in arms if arm in value}
+        return Split(path=path, name=str(told.get("name") or ""), arms=arms, steps=steps)
+
+
+TRIGGERS: dict[str, tuple[str, ...]] = {
+    "event": ("event", "where", "nth", "statuses"),
+    "date": ("date", "before", "after", "at", "every"),
+    "inactive": ("inactive",),
+    "rfm": ("rfm",),
+    "segment": ("segment",),
+    "tag": ("tag",),
+    "stock": ("stock",),
+    "price": ("price",),
+}

@@ -1,0 +1,348 @@
+"""The engine on virtual time: the path of the abandoned cart, and what must not change it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.domain import ids
+from libs.domain.engine import due, events, merge
+from libs.domain.engine.program import compile_program
+from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Happened, Profile, decode, encode
+from libs.domain.engine.turn import Call, Request, Turn
+from libs.domain.scenario.parse import parse
+
+CART = """
+kurant: 1
+id: cart
+name: Cart
+purpose: marketing
+trigger: {event: cart.updated, where: {event.cart.value: {gte: 50}}}
+key: event.cart.id
+restart: true
+exit:
+  - event: order.placed
+  - event: cart.cleared
+    where: {event.cart.id: {eq: key}}
+steps:
+  - wait: 1h
+  - send: first
+  - wait: 23h
+  - send: second
+  - wait: 48h
+  - send: third
+"""
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def at(clock: str) -> datetime:
+    hours, minutes = clock.split(":")
+    return MONDAY + timedelta(hours=int(hours), minutes=int(minutes))
+
+
+@dataclass
+class World:
+    """One profile, a clock, and the calls that are out."""
+
+    registry: Registry = field(default_factory=Registry)
+    profile: Profile = field(default_factory=Profile)
+    id: str = "11111111-1111-5111-8111-111111111111"
+    calls: dict[str, Call] = field(default_factory=dict)
+    sent: list[tuple[str, datetime]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    sums: dict[str, int] = field(default_factory=dict)
+
+    def publish(self, text: str, version: int = 1, state: str = "live") -> None:
+        program = compile_program(parse(text), version)
+        self.registry.publish("demo", program)
+        self.registry.set_state("demo", program.id, version, state)
+
+    def turn(self, now: datetime) -> Turn:
+        return Turn(
+            shop="demo", profile_id=self.id, profile=self.profile, programs=self.registry, now=now, cause_at=now
+        )
+
+    def absorb(self, turn: Turn) -> None:
+        self.profile = decode(encode(turn.profile))  # as it comes back from the database
+        for call in turn.cancel:
+            self.calls.pop(call.step, None)
+        for call in turn.schedule:
+            self.calls[call.step] = call
+        for request in turn.messages:
+            self.sent.append((request.name, turn.now))
+            self.requests.append(request)
+        for name, count in turn.sums.items():
+            self.sums[name] = self.sums.get(name, 0) + count
+
+    def event(
+        self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
+    ) -> bool:
+        unique = ids.event_uuid("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
+        self.run(now or time)
+        turn = self.turn(now or time)
+        digest = int(unique.replace("-", "")[:15], 16)
+        fresh = events.on_event(turn, Happened(type=type, time=time, id=unique, data=data), digest, None)
+        self.absorb(turn)
+        return fresh
+
+    def cart(self, clock: str, *, value: str = "249.00", id: str = "c-1", now: str | None = None) -> bool:
+        data = {"cart": {"id": id, "value": value}}
+        return self.event("cart.updated", at(clock), data, now=at(now) if now else None)
+
+    def order(self, clock: str, *, now: str | None = None) -> bool:
+        data = {"order": {"id": "o-1", "channel": "pos"}}
+        return self.event("order.placed", at(clock), data, now=at(now) if now else None)
+
+    def run(self, until: datetime) -> None:
+        """Give every call that is due up to `until`, at its moment."""
+        while ready := sorted((c for c in self.calls.values() if c.due_at <= until), key=lambda c: c.due_at):
+            call = ready[0]
+            del self.calls[call.step]
+            turn = self.turn(call.due_at)
+            due.on_due(turn, call.step)
+            self.absorb(turn)
+
+    def end(self) -> list[tuple[str, datetime]]:
+        self.run(MONDAY + timedelta(days=400))
+        return self.sent
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.publish(CART)
+    return made
+
+
+ALL_THREE = [("first", at("11:00")), ("second", at("34:00")), ("third", at("82:00"))]
+
+
+def test_three_messages_at_one_twenty_four_and_seventy_two_hours(world: World) -> None:
+    world.cart("10:00")
+    assert world.end() == ALL_THREE
+    assert [e.because for e in world.profile.enrolments] == ["completed"]
+
+
+def test_messages_are_timed_by_the_event_not_by_its_arrival(world: World) -> None:
+    world.cart("10:00", now="10:20")
+    assert world.end() == ALL_THREE
+
+
+def test_a_purchase_anywhere_cancels_the_pending_step_at_once(world: World) -> None:
+    world.cart("10:00")
+    world.run(at("11:00"))
+    world.order("12:00")
+    assert world.calls == {}
+    assert world.end() == [("first", at("11:00"))]
+    assert world.profile.enrolments[0].because == "order.placed"
+    assert world.sums["steps.scheduled"] == world.sums["steps.fired"] + world.sums["steps.cancelled"]
+
+
+def test_a_changed_cart_starts_the_waits_anew(world: World) -> None:
+    world.cart("10:00")
+    world.cart("10:30", value="300.00")
+    assert world.end() == [("first", at("11:30")), ("second", at("34:30")), ("third", at("82:30"))]
+    assert world.requests[0].context["cart"]["value"] == "300.00"
+
+
+def test_repeats_and_wrong_order_are_one_enrolment(world: World) -> None:
+    """I3: the same event again changes nothing."""
+    for clock in ("10:30", "10:00", "10:30", "10:00", "10:30"):
+        world.cart(clock, now="10:40")
+    assert world.end() == [("first", at("11:30")), ("second", at("34:30")), ("third", at("82:30"))]
+    assert len(world.profile.enrolments) == 1
+
+
+def test_a_purchase_that_arrives_before_its_cart_prevents_the_messages(world: World) -> None:
+    world.order("10:40", now="10:41")
+    world.cart("10:00", now="10:42")
+    assert world.end() == []
+    assert [(e.state, e.because) for e in world.profile.enrolments] == [("ended", "order.placed")]
+
+
+def test_a_purchase_of_before_the_cart_prevents_nothing(world: World) -> None:
+    world.order("09:00")
+    world.cart("10:00")
+    assert world.end() == ALL_THREE
+
+
+def test_an_exit_older_than_the_trigger_is_none(world: World) -> None:
+    world.cart("10:00")
+    world.order("09:30", now="10:10")
+    assert world.end() == ALL_THREE
+
+
+def test_conditions_not_met_is_remembered_for_explain(world: World) -> None:
+    world.cart("10:00", value="49.99")
+    assert world.end() == []
+    judged = world.profile.judged["cart"]
+    assert (judged.entered, judged.because) == (False, "conditions not met")
+    assert [(f.path, f.found, f.verdict) for f in judged.conditions] == [("event.cart.value", "49.99", False)]
+
+
+def test_an_exit_with_a_condition_is_of_its_own_key(world: World) -> None:
+    world.cart("10:00", id="c-1")
+    world.event("cart.cleared", at("10:10"), {"cart": {"id": "c-2"}})
+    assert [e.state for e in world.profile.enrolments] == ["waiting"]
+    world.event("cart.cleared", at("10:20"), {"cart": {"id": "c-1"}})
+    assert [e.state for e in world.profile.enrolments] == ["ended"]
+
+
+def test_a_stale_or_repeated_wake_up_call_is_ignored(world: World) -> None:
+    """I5: the timer is only a wake-up call."""
+    world.cart("10:00")
+    stale = next(iter(world.calls))
+    world.cart("10:30")
+    turn = world.turn(at("11:00"))
+    assert not due.on_due(turn, stale)
+    assert turn.messages == []
+    assert world.end()[0] == ("first", at("11:30"))
+
+
+def test_ids_are_the_same_whenever_it_is_decided_again() -> None:
+    """I3: a replay after a crash makes the same step and message ids."""
+    made = []
+    for _ in range(2):
+        world = World()
+        world.publish(CART)
+        world.cart("10:00")
+        steps = list(world.calls)
+        world.end()
+        made.append((steps, [request.message for request in world.requests]))
+    assert made[0] == made[1]
+
+
+def test_a_restarted_enrolment_has_messages_of_its_own(world: World) -> None:
+    world.cart("10:00")
+    world.run(at("11:00"))
+    world.cart("12:00")
+    world.end()
+    assert [name for name, _ in world.sent] == ["first", "first", "second", "third"]
+    assert len({request.message for request in world.requests}) == 4
+
+
+@pytest.mark.parametrize(
+    ("again", "expected"), [("always", 2), ("never", 1), ("{after: 7d}", 1), ("{after: 3d}", 2)]
+)
+def test_again(again: str, expected: int) -> None:
+    world = World()
+    world.publish(CART.replace("restart: true", f"again: {again}"))
+    world.cart("10:00", id="c-1")
+    world.order("10:10")
+    world.cart("120:00", id="c-2")
+    assert len(world.profile.enrolments) == expected
+
+
+def test_an_earlier_trigger_that_comes_late_moves_the_start_back() -> None:
+    world = World()
+    world.publish(CART.replace("restart: true", "restart: false"))
+    world.cart("10:30", now="10:35")
+    world.cart("10:00", now="10:36")
+    assert world.end() == ALL_THREE
+
+
+def test_versions_do_not_change_under_an_enrolment(world: World) -> None:
+    """I8: an enrolment keeps its version."""
+    world.cart("10:00")
+    world.publish(CART.replace("send: first", "send: other"), version=2)
+    assert [name for name, _ in world.end()] == ["first", "second", "third"]
+    world.cart("500:00", id="c-9")
+    assert world.profile.enrolments[-1].version == 2
+
+
+def test_pause_holds_and_resume_goes_on(world: World) -> None:
+    world.cart("10:00")
+    world.registry.set_state("demo", "cart", 1, "paused")
+    world.run(at("11:30"))
+    world.cart("11:31", id="c-2")
+    assert world.sent == []
+    assert world.profile.judged["cart"].because == "paused"
+    world.registry.set_state("demo", "cart", 1, "live")
+    world.run(at("11:40"))
+    assert [name for name, _ in world.sent] == ["first"]
+    assert world.requests[0].due_at == at("11:00")
+
+
+def test_archive_ends_with_a_reason(world: World) -> None:
+    world.cart("10:00")
+    world.registry.set_state("demo", "cart", 1, "archived")
+    assert world.end() == []
+    assert world.profile.enrolments[0].because == "archived"
+
+
+def test_a_branch_takes_the_side_that_holds_when_it_is_reached() -> None:
+    world = World()
+    world.publish("""
+kurant: 1
+id: branch
+name: Branch
+purpose: marketing
+trigger: {event: cart.updated}
+key: event.cart.id
+restart: false
+steps:
+  - wait: 1h
+  - if: {cart.value: {gte: 300}}
+    then:
+      - send: rich
+      - exit
+    else:
+      - send: poor
+  - send: both
+    if: {not: {happened: {event: order.placed, since: enrolled}}}
+""")
+    world.cart("10:00", value="200", id="a")
+    world.cart("10:10", value="200", id="b")
+    world.cart("10:20", value="400", id="b")
+    world.run(at("11:05"))
+    assert [name for name, _ in world.sent] == ["poor", "both"]
+    world.order("11:06")
+    assert [name for name, _ in world.end()] == ["poor", "both", "rich"]
+
+
+def test_late_is_counted_from_when_the_message_was_due() -> None:
+    world = World()
+    world.publish(CART.replace("- send: first", "- {send: first, late: 6h}"))
+    world.cart("10:00", now="19:00")
+    assert world.requests[0].due_at == at("11:00")
+    assert world.requests[0].expires_at == at("17:00")
+
+
+def test_a_window_puts_off_to_the_customers_morning() -> None:
+    world = World()
+    world.publish(CART + 'window: {between: ["09:00", "20:00"]}\n')
+    world.profile.traits["timezone"] = "Europe/Warsaw"
+    world.cart("20:30")
+    world.run(at("30:00"))
+    assert world.sent == []
+    world.run(at("33:00"))
+    assert world.sent == [("first", at("32:00"))]  # 09:00 in Warsaw is 08:00 UTC
+
+
+def test_a_merge_takes_the_enrolment_along_and_sees_the_other_ones_purchase(world: World) -> None:
+    world.cart("10:00")
+    other = World(registry=world.registry, id="22222222-2222-5222-8222-222222222222")
+    other.order("10:40")
+    leaving = world.turn(at("10:50"))
+    handed = merge.hand_over(leaving, other.id)
+    world.absorb(leaving)
+    assert world.calls == {}
+    assert world.profile.into == other.id
+    taking = other.turn(at("10:50"))
+    merge.absorb(taking, handed)
+    other.absorb(taking)
+    assert [e.because for e in other.profile.enrolments] == ["order.placed"]
+    assert other.end() == []
+
+
+def test_a_merged_enrolment_goes_on_where_it_stood(world: World) -> None:
+    world.cart("10:00")
+    other = World(registry=world.registry, id="22222222-2222-5222-8222-222222222222")
+    leaving = world.turn(at("10:50"))
+    handed = merge.hand_over(leaving, other.id)
+    taking = other.turn(at("10:50"))
+    merge.absorb(taking, handed)
+    other.absorb(taking)
+    assert other.end() == ALL_THREE
