@@ -49,13 +49,14 @@ def up(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopper(platform))
-    code = _live(platform, demo, scenarios or default_scenarios())
+    code = live(platform, demo, scenarios or default_scenarios())
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a download that was interrupted must not hold us up
 
 
-def _live(platform: Platform, demo: bool, scenarios: Path) -> int:
+def live(platform: Platform, demo: bool, scenarios: Path) -> int:
+    """Bring a platform up, watch over it until it is asked to stop, take it down; the exit code."""
     code = 0
     playing: threading.Thread | None = None
     try:
