@@ -56,10 +56,10 @@ def events(profiles: list[str], count: int, begin: datetime) -> Iterator[Outgoin
     for number, kind in enumerate(types):
         profile = source.choice(profiles)
         time = begin + timedelta(milliseconds=number)
-        data = _data(kind, profile[:8], number, source)
+        told = data(kind, profile[:8], number, source)
         yield outgoing(
             topics.EVENTS,
-            EventOccurred(profile=profile, received_at=time, data=data),
+            EventOccurred(profile=profile, received_at=time, data=told),
             key=profile,
             id=f"e-{number}",
             source=SOURCE,
@@ -70,7 +70,7 @@ def events(profiles: list[str], count: int, begin: datetime) -> Iterator[Outgoin
         )
 
 
-def _data(kind: str, customer: str, number: int, source: random.Random) -> dict[str, Any]:
+def data(kind: str, customer: str, number: int, source: random.Random) -> dict[str, Any]:
     """The type's own fields; a customer has one cart until it is ordered or cleared."""
     cart = f"c-{customer}"
     item = _item(source)
