@@ -49,14 +49,19 @@ class Shop:
         return self._event(kind, {"user_id": customer} | load.data(kind, customer, next(self._numbers), self._source))
 
     def _event(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "specversion": "1.0",
-            "id": f"{self._prefix}-{next(self._numbers)}",
-            "source": load.SOURCE,
-            "type": kind,
-            "time": datetime.now(UTC).isoformat(),
-            "data": data,
-        }
+        return event(f"{self._prefix}-{next(self._numbers)}", kind, data)
+
+
+def event(id: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A CloudEvent of now."""
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": load.SOURCE,
+        "type": kind,
+        "time": datetime.now(UTC).isoformat(),
+        "data": data,
+    }
 
 
 def _many(told: list[dict[str, Any]]) -> bytes:

@@ -46,14 +46,19 @@ class Parts:
         secret_file = self.folder / "secrets.yaml"
         if not secret_file.exists():
             secret_file.write_text(f'keys: [{{id: "k1", secret: "{b64encode(os.urandom(32)).decode()}"}}]\n')
-        return os.environ | {
-            "KURANT_PROFILE": "local",
-            "KURANT_KAFKA_BOOTSTRAP": self.kafka,
-            "KURANT_DATABASE_URL": database,
-            "KURANT_HTTP_PORT": str(port),
-            "KURANT_SECRET_FILE": str(secret_file),
-            "PYTHONUNBUFFERED": "1",
-        }
+        return environ(
+            KURANT_PROFILE="local",
+            KURANT_KAFKA_BOOTSTRAP=self.kafka,
+            KURANT_DATABASE_URL=database,
+            KURANT_HTTP_PORT=str(port),
+            KURANT_SECRET_FILE=str(secret_file),
+        )
+
+
+def environ(**settings: str) -> dict[str, str]:
+    """The environment without settings of Kurant's that the user may have, with these."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("KURANT_")}
+    return plain | {"PYTHONUNBUFFERED": "1"} | settings
 
 
 @contextmanager
@@ -65,19 +70,22 @@ def running() -> Iterator[Parts]:
         with servers.running_postgres(folder) as postgres, servers.running_kafka(folder) as kafka:
             postgres.create_database(TEMPLATE)
             servers.migrate(postgres.url_of(TEMPLATE))
-            environment = os.environ | {"KURANT_KAFKA_BOOTSTRAP": kafka.bootstrap, "KURANT_PROFILE": "local"}
+            environment = environ(KURANT_KAFKA_BOOTSTRAP=kafka.bootstrap, KURANT_PROFILE="local")
             subprocess.run([sys.executable, "-m", "libs.common.bus.topics"], env=environment, cwd=ROOT, check=True)
             yield Parts(kafka.bootstrap, postgres, folder)
 
 
 @contextmanager
-def process(module: str, *arguments: str, log: Path, env: dict[str, str] | None = None) -> Iterator[Child]:
-    """`python -m module arguments`, stopped at the end."""
+def process(
+    module: str, *arguments: str, log: Path, env: dict[str, str] | None = None, patience: float = 20
+) -> Iterator[Child]:
+    """`python -m module arguments`, stopped at the end; killed when that takes longer than `patience` seconds."""
     command = Command(
         name=module,
         argv=(sys.executable, "-m", module, *arguments),
         log=log,
-        env=env or dict(os.environ) | {"PYTHONUNBUFFERED": "1"},
+        env=env or environ(),
+        patience=patience,
     )
     child = Child(command)
     try:
