@@ -223,9 +223,7 @@ def test_a_restarted_enrolment_has_messages_of_its_own(world: World) -> None:
     assert len({request.message for request in world.requests}) == 4
 
 
-@pytest.mark.parametrize(
-    ("again", "expected"), [("always", 2), ("never", 1), ("{after: 7d}", 1), ("{after: 3d}", 2)]
-)
+@pytest.mark.parametrize(("again", "expected"), [("always", 2), ("never", 1), ("{after: 7d}", 1), ("{after: 3d}", 2)])
 def test_again(again: str, expected: int) -> None:
     world = World()
     world.publish(CART.replace("restart: true", f"again: {again}"))

@@ -1,0 +1,111 @@
+"""Rendering: minijinja with limits on work and size; no Python object is reachable from a template."""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from minijinja import Environment
+
+from libs.domain.money import shown
+from libs.domain.scenario.match import moment, zone
+from libs.domain.template.compile import CompiledMessage
+
+FUEL = 200_000
+LARGEST = 1_000_000
+CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233))
+
+
+class TemplateError(ValueError):
+    """A template that does not render. Its text names the kind of fault and never a variable's value."""
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for one person. `html` is empty for channels without it."""
+
+    subject: str
+    preheader: str
+    sender: str
+    html: str
+    text: str
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment()
+    environment.fuel = FUEL
+    environment.undefined_behavior = "chainable"
+    environment.auto_escape_callback = lambda name: name.startswith("html:")
+    environment.add_filter("money", _money)
+    environment.add_filter("date", _date)
+    return environment
+
+
+def _money(value: Any, currency: str = "PLN", language: str | None = None) -> str:
+    return shown(value, currency or "PLN", language)
+
+
+def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None) -> str:
+    told = moment(value, {})
+    return told.astimezone(zone(timezone)).strftime(form) if told else str(value)
+
+
+_known: dict[str, str] = {}
+
+
+def _run(kind: str, source: str, variables: dict[str, Any]) -> str:
+    if "{" not in source:
+        return source
+    environment = _environment()
+    name = f"{kind}:{hash(source)}"
+    try:
+        if _known.get(name) != source:
+            if len(_known) > 2_000:
+                environment.clear_templates()
+                _known.clear()
+            environment.add_template(name, source)
+            _known[name] = source
+        text = environment.render_template(name, **variables)
+    except Exception as error:
+        raise TemplateError(_kind(error)) from None
+    if len(text) > LARGEST:
+        raise TemplateError("the message is larger than 1 MB")
+    return text
+
+
+def _kind(error: Exception) -> str:
+    """The first words of an error, before anything that it quotes."""
+    line = str(error).split("\n")[0]
+    head = line.split(":")[0].strip()
+    return head[:80] or type(error).__name__
+
+
+def render(message: CompiledMessage, variables: dict[str, Any]) -> Rendered:
+    """Render every part with plain dicts, lists, strings and numbers; raises `TemplateError`.
+
+    Header values (subject, sender, preheader) lose control characters, so no value can add a header (RFC 5322).
+    """
+    return Rendered(
+        subject=_line(_run("line", message.subject, variables)),
+        preheader=_line(_run("line", message.preheader, variables)),
+        sender=_line(_run("line", message.sender, variables)),
+        html=_run("html", message.html, variables),
+        text=_run("text", message.text, variables),
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.translate({**CONTROL, 10: " ", 13: " ", 9: " "}).split())
+
+
+def check_syntax(source: str) -> str | None:
+    """What is wrong with a template's syntax, or None."""
+    try:
+        Environment().add_template("t", source)
+    except Exception as error:
+        return str(error).split("\n")[0][:200]
+    return None
+
+
+def variables(source: str) -> set[str]:
+    """The dotted names that a template uses and does not define itself."""
+    return set(Environment().undeclared_variables_in_str(source, nested=True))
