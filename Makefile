@@ -57,6 +57,10 @@ format: setup ## put all code in the house's shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: generate
+generate: setup ## write the JSON Schemas and AsyncAPI of libs/contracts anew
+	@$(BIN)/python -m libs.contracts.generate
+
 .PHONY: lock
 lock: setup ## turn requirements.in into requirements.lock (hashes, no addresses)
 	@$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-emit-index-url \

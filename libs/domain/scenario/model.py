@@ -24,14 +24,20 @@ class Compare(Node, frozen=True, kw_only=True):
 
 
 class All(Node, frozen=True, kw_only=True):
+    """Every one of `of` holds."""
+
     of: tuple["Condition", ...]
 
 
 class AnyOf(Node, frozen=True, kw_only=True):
+    """At least one of `of` holds."""
+
     of: tuple["Condition", ...]
 
 
 class Not(Node, frozen=True, kw_only=True):
+    """`of` does not hold."""
+
     of: "Condition"
 
 
@@ -51,6 +57,8 @@ class Times(Node, frozen=True, kw_only=True):
 
 
 class Happened(Node, frozen=True, kw_only=True):
+    """An event of this type happened so often, in the span that `since` says."""
+
     event: str
     where: "Condition | None" = None
     since: Since = Since()
@@ -61,6 +69,8 @@ Condition = Compare | All | AnyOf | Not | Happened
 
 
 class EventTrigger(Node, frozen=True, kw_only=True):
+    """`event` (with `where`); the `nth` of the profile; only orders of these `statuses`."""
+
     event: str
     where: Condition | None = None
     nth: int | None = None
@@ -78,26 +88,36 @@ class DateTrigger(Node, frozen=True, kw_only=True):
 
 
 class InactiveTrigger(Node, frozen=True, kw_only=True):
+    """None of `events` for as long as `lasting`."""
+
     events: tuple[str, ...]
     lasting: timedelta
 
 
 class RfmTrigger(Node, frozen=True, kw_only=True):
+    """The RFM segment changed, out of one of `left` (empty: any) into one of `to` (empty: any)."""
+
     left: tuple[str, ...] = ()
     to: tuple[str, ...] = ()
 
 
 class SegmentTrigger(Node, frozen=True, kw_only=True):
+    """The profile enters or leaves a segment."""
+
     enters: str | None = None
     leaves: str | None = None
 
 
 class TagTrigger(Node, frozen=True, kw_only=True):
+    """A tag was added or removed."""
+
     added: str | None = None
     removed: str | None = None
 
 
 class StockTrigger(Node, frozen=True, kw_only=True):
+    """A product that the profile asked for is in stock again."""
+
     stock: Literal["back"] = "back"
 
 
@@ -120,6 +140,8 @@ Trigger = (
 
 
 class Exit(Node, frozen=True, kw_only=True):
+    """What ends an enrolment at once."""
+
     event: str
     where: Condition | None = None
 
@@ -159,6 +181,8 @@ class Send(Node, frozen=True, kw_only=True):
 
 
 class If(Node, frozen=True, kw_only=True):
+    """One side or the other, by a condition."""
+
     path: str
     condition: Condition
     then: tuple["Step", ...] = ()
@@ -166,6 +190,8 @@ class If(Node, frozen=True, kw_only=True):
 
 
 class Until(Node, frozen=True, kw_only=True):
+    """Wait for an event, at most `within`: then `then`, else `otherwise`."""
+
     path: str
     event: str
     of: str | None = None
@@ -176,6 +202,8 @@ class Until(Node, frozen=True, kw_only=True):
 
 
 class Split(Node, frozen=True, kw_only=True):
+    """By lot: `arms` are shares of the whole, each with its steps."""
+
     path: str
     name: str
     arms: dict[str, int]
