@@ -84,6 +84,7 @@ def decide(
             profile=profiles[item.key],
             programs=programs,
             now=moment,
+            sums=decision.sums,
         )
         if turn.profile.into is not None:
             _forward(decision, turn, item)
@@ -127,9 +128,8 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         merge.absorb(turn, msgspec.convert(payload.data["profile"], Profile))
         decision.sums["events.applied"] += 1
         return
-    unique = ids.event_uuid(envelope.shop, envelope.source, envelope.id)
-    digest = int(unique.replace("-", "")[:15], 16)
-    happened = Happened(type=envelope.type, time=envelope.time, id=unique, data=payload.data)
+    digest = ids.event_digest(envelope.shop, envelope.source, envelope.id)
+    happened = Happened(type=envelope.type, time=envelope.time, id=f"{digest:015x}", data=payload.data)
     fresh = events.on_event(turn, happened, digest, envelope.traceparent)
     decision.sums["events.applied" if fresh else "events.duplicates"] += 1
 
@@ -178,7 +178,6 @@ def _event(item: Decoded, profile: str, type: str, id: str, data: dict[str, obje
 
 def _publish(decision: Decision, turn: Turn) -> None:
     """The turn's effects as records, cancellations first."""
-    decision.sums.update(turn.sums)
     for call in turn.cancel:
         told = CancelStep(step=call.step, profile=turn.profile_id, due_at=call.due_at)
         decision.outputs.append(_call(turn, call, told, f"cancel-{call.step}"))

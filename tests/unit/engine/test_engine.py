@@ -79,11 +79,10 @@ class World:
     def event(
         self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
     ) -> bool:
-        unique = ids.event_uuid("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
+        digest = ids.event_digest("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
         self.run(now or time)
         turn = self.turn(now or time)
-        digest = int(unique.replace("-", "")[:15], 16)
-        fresh = events.on_event(turn, Happened(type=type, time=time, id=unique, data=data), digest, None)
+        fresh = events.on_event(turn, Happened(type=type, time=time, id=f"{digest:015x}", data=data), digest, None)
         self.absorb(turn)
         return fresh
 
