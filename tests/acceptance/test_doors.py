@@ -1,0 +1,125 @@
+"""What every service shows: health, readiness, metrics, OpenAPI; and that no door is open without a key."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.acceptance.stories import Stories
+from tests.support.running import Running
+
+SERVICES = ("console", "ingest", "consent", "dispatch", "rules", "scheduler")
+METRICS = {
+    "kurant_events_received": ("ingest", {"source", "type", "outcome"}),
+    "kurant_step_lateness_seconds": ("scheduler", set()),
+    "kurant_steps_pending": ("scheduler", set()),
+    "kurant_oldest_due_seconds": ("scheduler", set()),
+    "kurant_messages": ("dispatch", {"scenario", "channel", "outcome", "reason"}),
+    "kurant_event_to_message_seconds": ("dispatch", set()),
+    "kurant_consent_decisions": ("consent", {"decision", "reason"}),
+    "kurant_gateway_request_seconds": ("dispatch", {"gateway", "outcome"}),
+}
+UNIQUE = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+OPEN = re.compile(r"/(healthz|readyz|metrics|openapi\.json|docs.*|redoc|[upcor]/\{[a-z_]+\})")
+
+
+def get(platform: Running, service: str, path: str) -> httpx.Response:
+    return httpx.get(platform.url(service) + path, trust_env=False, timeout=10)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_health_and_readiness(platform: Running, service: str) -> None:
+    health = get(platform, service, "/healthz").json()
+    assert health.keys() >= {"status", "service", "version", "now"}
+    assert (health["status"], health["service"]) == ("ok", service)
+    ready = get(platform, service, "/readyz")
+    assert ready.status_code == 200
+    assert set(ready.json()["dependencies"].values()) == {"ok"}
+
+
+def test_all_services_have_one_clock(platform: Running) -> None:
+    before = platform.now()
+    seen = [httpx.get(f"{platform.url(name)}/healthz", trust_env=False).json()["now"] for name in SERVICES]
+    after = platform.now()
+    moments = [before, *(datetime.fromisoformat(one) for one in seen), after]
+    assert moments == sorted(moments)
+    assert after - before < timedelta(seconds=10 * platform.speed)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_openapi_and_docs(platform: Running, service: str) -> None:
+    document = get(platform, service, "/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert get(platform, service, "/docs").status_code == 200
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_that_alerts_stand_on(platform: Running, begun: Stories, name: str) -> None:
+    service, labels = METRICS[name]
+    families = {one.name: one for one in text_string_to_metric_families(get(platform, service, "/metrics").text)}
+    assert name in families
+    samples = families[name].samples
+    assert samples, f"{name} was never measured"
+    assert all(labels <= sample.labels.keys() for sample in samples)
+
+
+@pytest.mark.parametrize("service", ["rules", "scheduler", "consent", "dispatch"])
+def test_lag_is_measured(platform: Running, service: str) -> None:
+    text = get(platform, service, "/metrics").text
+    assert re.search(r'kurant_consumer_lag\{partition="\d+",topic="kurant\.[a-z.-]+v1"\}', text)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_metric_carries_a_profile_or_an_address(platform: Running, begun: Stories, service: str) -> None:
+    labels = [
+        value
+        for family in text_string_to_metric_families(get(platform, service, "/metrics").text)
+        for sample in family.samples
+        for value in sample.labels.values()
+    ]
+    assert not [value for value in labels if "@" in value or re.search(UNIQUE, value)]
+
+
+def _operations(platform: Running, service: str) -> list[tuple[str, str, dict[str, Any]]]:
+    document = get(platform, service, "/openapi.json").json()
+    return [
+        (method, path, operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_door_is_open_without_a_key(platform: Running, service: str) -> None:
+    """Every operation of the OpenAPI document, with plausible parameters: never an answer of substance."""
+    for method, path, operation in _operations(platform, service):
+        if OPEN.fullmatch(path):
+            continue
+        asked = {
+            row["name"]: "00000000-0000-4000-8000-000000000000" if "profile" in row["name"] else "demo"
+            for row in operation.get("parameters", [])
+            if row["in"] == "query"
+        }
+        where = re.sub(r"\{[^}]+\}", "00000000-0000-4000-8000-000000000000", path)
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            answer = httpx.request(
+                method,
+                platform.url(service) + where,
+                params=asked,
+                headers=headers,
+                json={} if method in ("post", "put", "patch") else None,
+                trust_env=False,
+            )
+            assert answer.status_code == 401, (method, path, answer.status_code, answer.text)
+            assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_not_there_is_a_problem_document(platform: Running, service: str) -> None:
+    answer = get(platform, service, "/v1/no-such-thing")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json()["status"] == 404
