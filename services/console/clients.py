@@ -1,0 +1,62 @@
+"""The other services, as the console asks them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.errors import Unavailable
+from libs.common.http.client import Client
+from libs.common.http.problem import Problem, unavailable
+
+PATIENCE = 3.0
+"""Seconds that a service is given to say how it is."""
+
+
+class Peers:
+    """One client per service. A service that is away becomes a 503 that names it."""
+
+    def __init__(self, clients: Mapping[str, Client]) -> None:
+        self._clients = clients
+        self.names = tuple(clients)
+
+    async def ask(
+        self, service: str, method: str, path: str, *, json: Any = None, params: Mapping[str, str | None] | None = None
+    ) -> Any:
+        """The service's answer; parameters that are None are left out. Raises `Problem`."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        try:
+            return await self._clients[service].ask(method, path, json=json, params=given)
+        except Unavailable:
+            raise unavailable(f"{service} is away") from None
+        except Problem as problem:
+            if problem.status in (401, 403):
+                raise unavailable(f"{service} does not take the service key: is KURANT_SECRET_FILE the same?") from None
+            raise
+
+    async def resolve(self, shop: str, kind: str, value: str) -> str:
+        """The current profile of an identifier. Raises `Problem` 404, without the identifier in its text."""
+        try:
+            found = await self.ask("ingest", "POST", "/v1/profiles/resolve", json={"shop": shop, kind: value})
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            raise Problem(404, f"no customer of shop {shop} is known by this {kind}: has an event been sent?") from None
+        return str(found["profile"])
+
+    async def how(self, service: str) -> tuple[bool, dict[str, Any] | None]:
+        """Whether a service is ready, and its own status (None: it did not say). Never raises."""
+        ready, told = await asyncio.gather(self._quietly(service, "/readyz"), self._quietly(service, "/v1/status"))
+        return ready is not None, told
+
+    async def _quietly(self, service: str, path: str) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                told = await self._clients[service].ask("GET", path)
+        except (Unavailable, Problem, TimeoutError):
+            return None
+        return told if isinstance(told, dict) else None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            await client.close()

@@ -1,0 +1,185 @@
+"""Decides for the console: what a publication changes, what Kafka is told of it, and how answers are composed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+
+from libs.common.bus.records import Outgoing, outgoing
+from libs.contracts import topics
+from libs.contracts.scenarios import ScenarioPublished, ScenarioState, State
+from libs.domain import ids
+from libs.domain.scenario.source import Finding
+
+SOURCE = "/kurant/console"
+MOST_FILES = 200
+LARGEST_FILE = 1_000_000
+LARGEST_BUNDLE = 900_000
+"""Bytes of one record: brokers take a little more than 1 MB unless told otherwise."""
+LONGEST_NAME = 200
+SUMS = ("applied", "duplicates", "quarantined")
+FATES = ("fired", "cancelled", "expired", "pending")
+ENDS = ("sent", "suppressed", "failed", "expired", "unknown", "pending")
+Files = dict[str, str]
+
+
+class Refused(ValueError):
+    """A request that cannot be done; `field` says where, or is empty. `status` as in HTTP."""
+
+    def __init__(self, status: int, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.field = field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """A scenario as it stands; `digest` is of its current version."""
+
+    version: int
+    state: str
+    changed_at: datetime
+    told: bool
+    digest: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untold:
+    """A version that Kafka has not acknowledged."""
+
+    version: int
+    files: Files
+    published_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a publication leads to. `fresh` says that the version is new, `moved` that anything is to be stored."""
+
+    version: int
+    state: str
+    fresh: bool
+    moved: bool
+
+
+def check_size(files: Files) -> None:
+    """Raises `Refused` for a bundle that is too large, or that holds what cannot be stored."""
+    if len(files) > MOST_FILES:
+        raise Refused(413, f"files: {len(files)} of them; at most {MOST_FILES} are taken", "files")
+    for name, text in files.items():
+        if not name or len(name) > LONGEST_NAME or "\0" in name:
+            raise Refused(422, f"files: a name is empty, longer than {LONGEST_NAME} or holds a NUL", "files")
+        if "\0" in text:
+            raise Refused(422, f"files.{name}: holds a NUL character", f"files.{name}")
+        if len(text.encode()) > LARGEST_FILE:
+            raise Refused(413, f"files.{name}: is larger than {LARGEST_FILE} bytes", f"files.{name}")
+    if len(msgspec.json.encode(files)) > LARGEST_BUNDLE:
+        detail = f"files: together larger than {LARGEST_BUNDLE} bytes; pictures belong on a web server"
+        raise Refused(413, detail, "files")
+
+
+def digest(files: Files) -> bytes:
+    """Of the content: the same whatever the order of the files."""
+    return hashlib.sha256(msgspec.json.encode(sorted(files.items()))).digest()
+
+
+def publication(current: Current | None, content: bytes) -> Change:
+    """New content is the next version, the same content keeps it. A paused scenario stays paused, an archived one
+    lives again.
+    """
+    if current is None:
+        return Change(version=1, state="live", fresh=True, moved=True)
+    state = "live" if current.state == "archived" else current.state
+    if current.digest == content:
+        return Change(version=current.version, state=state, fresh=False, moved=state != current.state)
+    return Change(version=current.version + 1, state=state, fresh=True, moved=True)
+
+
+def transition(id: str, current: Current | None, verb: str) -> str:
+    """The state after `pause`, `resume` or `archive`; raises `Refused` saying what to do instead."""
+    if current is None:
+        raise Refused(404, f"no scenario {id} in this shop; publish it first")
+    if verb == "archive":
+        return "archived"
+    if current.state == "archived":
+        raise Refused(409, f"scenario {id} is archived; publish it to make it live again")
+    return "paused" if verb == "pause" else "live"
+
+
+def news(shop: str, id: str, current: Current, versions: Sequence[Untold]) -> list[Outgoing]:
+    """The records that tell of versions, then of the state. The same ones whenever they are made (I3)."""
+    records = [
+        outgoing(
+            topics.SCENARIOS,
+            ScenarioPublished(scenario=id, version=one.version, published_at=one.published_at, files=one.files),
+            key=f"{shop}/{id}@{one.version}",
+            id=ids.derive("scenario-published", shop, id, one.version),
+            source=SOURCE,
+            shop=shop,
+            time=one.published_at,
+        )
+        for one in versions
+    ]
+    state = ScenarioState(
+        scenario=id, version=current.version, state=cast(State, current.state), changed_at=current.changed_at
+    )
+    records.append(
+        outgoing(
+            topics.SCENARIOS,
+            state,
+            key=f"{shop}/{id}",
+            id=ids.derive("scenario-state", shop, id, current.version, current.state, current.changed_at.isoformat()),
+            source=SOURCE,
+            shop=shop,
+            time=current.changed_at,
+        )
+    )
+    return records
+
+
+def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON."""
+    return [asdict(one) for one in findings]
+
+
+def audit(rules: Mapping[str, Any], scheduler: Mapping[str, Any], dispatch: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums of three rooms side by side (docs/adr/0009): what one counted in, the others must have at hand."""
+    events = {name: rules["events"][name] for name in ("received", *SUMS)}
+    steps = {name: rules["steps"][name] for name in ("scheduled", *FATES[:-1])} | {"pending": scheduler["pending"]}
+    messages = {"requested": rules["messages"]["requested"]} | {name: dispatch["messages"][name] for name in ENDS}
+    events["difference"] = events["received"] - sum(events[name] for name in SUMS)
+    steps["difference"] = steps["scheduled"] - sum(steps[name] for name in FATES)
+    messages["difference"] = messages["requested"] - sum(messages[name] for name in ENDS)
+    lag = {name: lag_of(told) for name, told in (("rules", rules), ("scheduler", scheduler), ("dispatch", dispatch))}
+    ok = not any(part["difference"] for part in (events, steps, messages))
+    return {"ok": ok, "events": events, "steps": steps, "messages": messages, "lag": lag}
+
+
+def lag_of(told: Mapping[str, Any] | None) -> int | None:
+    """Records behind, as one number; None when it was not told."""
+    lag = told.get("lag") if told is not None else None
+    return sum(lag.values()) if isinstance(lag, dict) else lag
+
+
+def explained(answer: dict[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What rules explains, with what dispatch knows of each step's message: its name, its end and the reason."""
+    by_message = {row["message_id"]: row for row in rows}
+    for scenario in answer["scenarios"]:
+        for enrolment in scenario["enrolments"]:
+            for step in enrolment["steps"]:
+                row = by_message.get(step.get("message"))
+                if row is not None:
+                    step |= _fate(row, step)
+    return answer
+
+
+def _fate(row: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"name": row["message"], "channel": row["channel"]}
+    if row["end"] != "pending":
+        return told | {"verdict": row["end"], "because": row["reason"], "at": row["ended_at"] or step["at"]}
+    if row["reason"]:
+        return told | {"verdict": "deferred", "because": row["reason"]}
+    return told

@@ -1,0 +1,331 @@
+"""The doors of the console: scenarios, keys, and what became of customers and messages."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from libs.common.db.keys import SCOPES, KeyStore
+from libs.common.errors import Unavailable
+from libs.common.http.auth import Caller
+from libs.common.http.problem import Problem
+from libs.common.runtime import Parts
+from libs.domain.scenario.check import MAIN, check_bundle, errors
+from libs.domain.scenario.parse import IDENTIFIER, parse
+from services.console import handlers, store
+from services.console.clients import Peers
+
+T = TypeVar("T")
+Tell = Callable[[str, str], Awaitable[bool]]
+"""Let Kafka know of a scenario (shop, id); whether it does by now."""
+LARGEST_BODY = 6_000_000
+SHOP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+FIELD = re.compile(r" - at `\$\.?(.*)`$")
+MOST_ROWS = "1000"
+SETTLE = 8.0
+"""Real seconds for which the audit waits for sums that differ while the platform works."""
+AGAIN = 0.5
+CALM = 6
+"""So many equal answers in a row, with no lag, and a difference is no longer work in progress."""
+
+
+class Publication(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /v1/scenarios`: file names relative to the scenario's folder, and their texts."""
+
+    files: dict[str, str]
+    shop: str | None = None
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /v1/keys`."""
+
+    scopes: list[str]
+    shop: str | None = None
+
+
+def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell) -> None:
+    """Add the routes."""
+
+    @app.exception_handler(handlers.Refused)
+    async def _refused(_request: Request, error: handlers.Refused) -> Response:
+        more: dict[str, Any] = {"errors": [{"field": error.field, "message": str(error)}]} if error.field else {}
+        return Problem(error.status, str(error), **more).response()
+
+    _install_publish(app, parts, tell)
+    _install_scenarios(app, parts, tell)
+    _install_keys(app, parts, keys)
+    _install_views(app, parts, peers)
+    _install_sums(app, parts, peers)
+
+
+def _install_publish(app: FastAPI, parts: Parts, tell: Tell) -> None:
+    @app.post("/v1/scenarios", status_code=201, tags=["scenarios"], openapi_extra=_takes(Publication))
+    async def publish(request: Request, response: Response) -> dict[str, Any]:
+        """Check and publish a scenario. 201 a new version, 200 unchanged, 202 stored and told to Kafka later,
+        422 with `errors` when it is wrong.
+        """
+        caller = await parts.gate.caller(request, "admin")
+        body = await _body(request, Publication)
+        shop = _shop(caller, body.shop)
+        handlers.check_size(body.files)
+        findings = await asyncio.to_thread(check_bundle, body.files)
+        warnings = handlers.shown([one for one in findings if one.severity == "warning"])
+        if wrong := handlers.shown(errors(findings)):
+            first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            raise Problem(422, f"this scenario is not published: {first}{more}", errors=wrong, warnings=warnings)
+        id, change = await _store(parts, shop, body.files)
+        published = await tell(shop, id)
+        response.status_code = 202 if not published else 201 if change.fresh else 200
+        return {
+            "id": id,
+            "version": change.version,
+            "changed": change.fresh,
+            "state": change.state,
+            "published": published,
+            "warnings": warnings,
+        }
+
+
+async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, handlers.Change]:
+    """Commit a scenario that was found right; its id and what changed."""
+    scenario = parse(files[MAIN])
+    content = handlers.digest(files)
+    now = parts.clock.now()
+    async with parts.database.transaction() as connection:
+        current = await store.lock_or_begin(connection, shop, scenario.id, now)
+        change = handlers.publication(current, content)
+        if change.fresh:
+            await store.add_version(
+                connection,
+                shop,
+                scenario.id,
+                change.version,
+                name=scenario.name,
+                digest=content,
+                files=files,
+                now=now,
+            )
+        if change.moved:
+            await store.change(connection, shop, scenario.id, change.version, change.state, now)
+    return scenario.id, change
+
+
+def _install_scenarios(app: FastAPI, parts: Parts, tell: Tell) -> None:
+    @app.get("/v1/scenarios", tags=["scenarios"])
+    async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
+        """The shop's scenarios, each with its current version and its state."""
+        caller = await parts.gate.caller(request, "read")
+        async with parts.database.connection() as connection:
+            return await store.scenarios(connection, _shop(caller, shop))
+
+    @app.get("/v1/scenarios/{id}", tags=["scenarios"])
+    async def one(request: Request, id: str, shop: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """A scenario: state, versions, and the files of the current version or of the one asked for."""
+        caller = await parts.gate.caller(request, "read")
+        own = _shop(caller, shop)
+        async with parts.database.connection() as connection:
+            known = await store.scenarios(connection, own)
+            found = next((row for row in known if row["id"] == id), None)
+            if found is None:
+                raise Problem(404, f"no scenario {id} in shop {own}; see the list of scenarios")
+            chosen = found["version"] if version is None else version
+            versions = await store.versions(connection, own, id)
+            if chosen not in [row["version"] for row in versions]:
+                raise Problem(404, f"scenario {id} has versions 1 to {len(versions)}")
+            files = await store.files(connection, own, id, chosen)
+        return {**found, "shop": own, "versions": versions, "files": files}
+
+    @app.post("/v1/scenarios/{id}/{verb}", tags=["scenarios"])
+    async def change(
+        request: Request,
+        response: Response,
+        id: str,
+        verb: Literal["pause", "resume", "archive"],
+        shop: str | None = None,
+    ) -> dict[str, Any]:
+        """Hold new enrolments and sends, go on, or end the scenario and its enrolments."""
+        caller = await parts.gate.caller(request, "admin")
+        own = _shop(caller, shop)
+        if not IDENTIFIER.fullmatch(id):
+            raise Problem(404, "no scenario has such an id")
+        async with parts.database.transaction() as connection:
+            current = await store.lock(connection, own, id)
+            state = handlers.transition(id, current, verb)
+            assert current is not None
+            if state != current.state:
+                await store.change(connection, own, id, current.version, state, parts.clock.now())
+        published = await tell(own, id)
+        response.status_code = 200 if published else 202
+        return {"id": id, "version": current.version, "state": state, "published": published}
+
+
+def _install_keys(app: FastAPI, parts: Parts, keys: KeyStore) -> None:
+    @app.post("/v1/keys", status_code=201, tags=["keys"], openapi_extra=_takes(NewKey))
+    async def create(request: Request) -> dict[str, Any]:
+        """Make an API key; its text is shown this once."""
+        caller = await parts.gate.caller(request, "admin")
+        body = await _body(request, NewKey)
+        scopes = tuple(scope for scope in SCOPES if scope in body.scopes)
+        if len(scopes) != len(set(body.scopes)) or not scopes:
+            raise handlers.Refused(422, f"scopes: one or more of {', '.join(SCOPES)}", "scopes")
+        key, text = await keys.create(_shop(caller, body.shop), scopes, parts.clock.now())
+        return {"id": str(key.id), "key": text, "shop": key.shop, "scopes": list(key.scopes)}
+
+    @app.get("/v1/keys", tags=["keys"])
+    async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
+        """The keys of a shop, revoked ones too; never their text. A service sees those of all shops."""
+        caller = await parts.gate.caller(request, "admin")
+        chosen = None if caller.shop is None and shop is None else _shop(caller, shop)
+        return [
+            {
+                "id": str(key.id),
+                "shop": key.shop,
+                "scopes": list(key.scopes),
+                "created_at": key.created_at.isoformat(),
+                "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+            }
+            for key in await keys.list(chosen)
+        ]
+
+    @app.delete("/v1/keys/{id}", status_code=204, tags=["keys"])
+    async def revoke(request: Request, id: UUID) -> None:
+        """End a key. Services that have just seen it may take it for ten seconds more."""
+        caller = await parts.gate.caller(request, "admin")
+        if not await keys.revoke(id, caller.shop, parts.clock.now()):
+            raise Problem(404, f"no live key {id}; see the list of keys")
+
+
+def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
+    async def rows(shop: str, profile: str) -> list[dict[str, Any]]:
+        params = {"shop": shop, "profile": profile, "limit": MOST_ROWS}
+        found: list[dict[str, Any]] = await peers.ask("dispatch", "GET", "/v1/outbox", params=params)
+        return found
+
+    @app.get("/v1/outbox", tags=["messages"])
+    async def outbox(
+        request: Request,
+        shop: str | None = None,
+        profile: UUID | None = None,
+        channel: str | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Every message with its end and the reason, oldest first."""
+        caller = await parts.gate.caller(request, "read")
+        params = {
+            "shop": _shop(caller, shop),
+            "profile": str(profile) if profile else None,
+            "channel": channel,
+            "limit": str(limit) if limit is not None else None,
+        }
+        found: list[dict[str, Any]] = await peers.ask("dispatch", "GET", "/v1/outbox", params=params)
+        return found
+
+    @app.get("/v1/explain", tags=["customers"])
+    async def explain(
+        request: Request,
+        shop: str | None = None,
+        email: str | None = None,
+        profile: UUID | None = None,
+        scenario: str | None = None,
+    ) -> dict[str, Any]:
+        """Why something was sent, deferred, suppressed, or never started, for one customer."""
+        caller = await parts.gate.caller(request, "read")
+        own = _shop(caller, shop)
+        if (email is None) == (profile is None):
+            raise Problem(422, "give either email or profile")
+        asked = await peers.resolve(own, "email", email) if email is not None else str(profile)
+        params = {"shop": own, "profile": asked, "scenario": scenario}
+        answer = await peers.ask("rules", "GET", "/v1/explain", params=params)
+        known = [row for one in sorted({asked, answer["profile"]}) for row in await rows(own, one)]
+        return handlers.explained(answer, known)
+
+    @app.get("/v1/profiles/{id}/timeline", tags=["customers"])
+    async def timeline(request: Request, id: UUID, shop: str | None = None) -> dict[str, Any]:
+        """What happened to a customer, and what was sent, each oldest first."""
+        caller = await parts.gate.caller(request, "read")
+        own = _shop(caller, shop)
+        answer: dict[str, Any] = await peers.ask(
+            "rules", "GET", "/v1/timeline", params={"shop": own, "profile": str(id)}
+        )
+        return {**answer, "messages": await rows(own, answer["profile"])}
+
+
+def _install_sums(app: FastAPI, parts: Parts, peers: Peers) -> None:
+    @app.get("/v1/audit", tags=["operation"])
+    async def audit(request: Request) -> dict[str, Any]:
+        """Do the sums of the whole platform agree?"""
+        await parts.gate.caller(request, "admin")
+        deadline, before, calm = time.monotonic() + SETTLE, None, 0
+        while True:
+            told = await asyncio.gather(*(peers.ask(one, "GET", "/v1/audit") for one in AUDITED))
+            found = handlers.audit(*told)
+            calm = calm + 1 if found == before and not any(found["lag"].values()) else 0
+            if found["ok"] or calm >= CALM or time.monotonic() > deadline:
+                return found
+            before = found
+            await asyncio.sleep(AGAIN)
+
+    @app.get("/v1/status", tags=["operation"])
+    async def status(request: Request) -> dict[str, Any]:
+        """What runs, how far behind it is, what waits. Always 200: a service that is away is not ready."""
+        await parts.gate.caller(request, "admin")
+        told = dict(zip(peers.names, await asyncio.gather(*map(peers.how, peers.names)), strict=True))
+        services = {name: {"ready": ready, "lag": handlers.lag_of(own)} for name, (ready, own) in told.items()}
+        steps = told["scheduler"][1] or {}
+        return {
+            "now": parts.clock.now().isoformat(),
+            "services": {"console": await _own(parts), **services},
+            "steps": {"pending": steps.get("pending"), "oldest_due": steps.get("oldest_due")},
+        }
+
+
+AUDITED = ("rules", "scheduler", "dispatch")
+
+
+async def _own(parts: Parts) -> dict[str, Any]:
+    """How the console itself is; its lag is the scenarios that Kafka is still to be told of."""
+    try:
+        async with parts.database.connection() as connection:
+            waiting = len(await store.untold(connection))
+        await parts.producer.ping()
+    except Unavailable:
+        return {"ready": False, "lag": None}
+    return {"ready": True, "lag": waiting}
+
+
+def _shop(caller: Caller, asked: str | None) -> str:
+    """The shop a call is about (I9). Raises `Problem`."""
+    shop = caller.for_shop(asked)
+    if not SHOP.fullmatch(shop):
+        raise handlers.Refused(422, "shop: letters, digits, `.`, `-` and `_`, up to 64", "shop")
+    return shop
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    """The decoded body; raises `Problem` 400, 413 or 422, which names the field."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST_BODY:
+            raise Problem(413, f"the body is larger than {LARGEST_BODY} bytes")
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        told = str(error)
+        found = FIELD.search(told)
+        named = found or re.search(r"field `(\w+)`", told)
+        raise handlers.Refused(422, told.replace("`$.", "`"), named[1] if named else "body") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
+
+
+def _takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """What OpenAPI says of a body that we read ourselves, after the caller is known."""
+    _, schemas = msgspec.json.schema_components([kind])
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[kind.__name__]}}}}
