@@ -1,7 +1,7 @@
 """The one consumer loop: poll, apply, tell Kafka; rewind and wait when a downstream is away; leave gracefully."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from libs.common.bus.apply import Applier
 from libs.common.bus.kafka import Consumer, Producer
@@ -34,18 +34,19 @@ class Loop:
         self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}")
         self._topics = [topic.name for topic in topics]
         self._max_records = max_records
-        self._assigned = False
+        self._settled: list[TopicPartition] | None = None
+        self._assigned: list[TopicPartition] | None = None
 
     async def ready(self) -> None:
-        """Raises `Unavailable` until the group has given us our share."""
-        if not self._assigned:
+        """Raises `Unavailable` until the group has given us our share, and we know where to go on in it."""
+        if self._settled is None or self._settled is not self._assigned:
             raise Unavailable("kafka: no partitions assigned yet")
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records behind, by partition."""
         return self._consumer.lag()
 
-    async def run(self, stop: asyncio.Event, started: Callable[[], None] | None = None) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was begun is finished. Raises what is neither passing nor poison."""
         await self._consumer.start()
         self._consumer.subscribe(self._topics, self._on_assigned)
@@ -53,6 +54,8 @@ class Loop:
         try:
             while not stop.is_set():
                 try:
+                    if self._settled is not self._assigned:
+                        await self._settle()
                     records = await self._consumer.poll(timeout_ms=200, max_records=self._max_records)
                     records = [r for r in records if (r.topic, r.partition) in self.applier.positions]
                     if records:
@@ -64,27 +67,27 @@ class Loop:
                     log.warning("waiting for a downstream", error=str(error), failures=failures)
                     await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])
                     failures += 1
-                    await self._rewind()
+                    self._settled = None  # after a failure the positions in memory prove nothing
         finally:
             await self._consumer.close()
 
     async def _on_assigned(self, partitions: list[TopicPartition]) -> None:
+        """aiokafka swallows what is raised here, and would go on from Kafka's offsets: so the loop tries again."""
+        self._assigned = partitions
         self.applier.revoke(partitions)
-        beginnings = await self._consumer.beginnings(partitions)
+        try:
+            await self._settle()
+        except Unavailable as error:
+            log.warning("cannot read the stored offsets yet", error=str(error))
+
+    async def _settle(self) -> None:
+        """Go to the stored offset of each partition that is ours. Raises `Unavailable`."""
+        partitions = self._assigned
+        beginnings = await self._consumer.beginnings(partitions) if partitions else {}
         for key, offset in (await self.applier.assign(beginnings)).items():
             self._consumer.seek(key, offset)
-        self._assigned = True
-        log.info("partitions assigned", count=len(partitions))
-
-    async def _rewind(self) -> None:
-        """Go back to what is stored: after a failure the positions in memory prove nothing."""
-        try:
-            partitions = list(self.applier.positions)
-            beginnings = await self._consumer.beginnings(partitions) if partitions else {}
-            for key, offset in (await self.applier.assign(beginnings)).items():
-                self._consumer.seek(key, offset)
-        except Unavailable as error:
-            log.warning("cannot rewind yet", error=str(error))
+        self._settled = partitions
+        log.info("partitions assigned", count=len(partitions or ()))
 
     def _report(self) -> None:
         for (topic, partition), lag in self._consumer.lag().items():

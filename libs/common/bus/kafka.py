@@ -104,7 +104,11 @@ class Consumer:
         return [(topic, partition) for partition in partitions]
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        self._client.seek(KafkaPartition(*partition), offset)
+        """Go on at `offset`. Raises `Unavailable` when the partition is not ours any more."""
+        try:
+            self._client.seek(KafkaPartition(*partition), offset)
+        except KafkaError as error:
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
 
     async def beginnings(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The oldest offset still kept of each partition."""
