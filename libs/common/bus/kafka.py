@@ -145,6 +145,10 @@ class Consumer:
             for raw in records
         ]
 
+    async def position(self, partition: TopicPartition) -> int:
+        """The offset of the next record that `poll` would give, also when compaction left none before it."""
+        return int(await self._client.position(KafkaPartition(*partition)))
+
     def lag(self) -> dict[TopicPartition, int]:
         """Records behind the newest, of each assigned partition that was fetched."""
         lags: dict[TopicPartition, int] = {}

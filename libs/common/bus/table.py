@@ -35,7 +35,7 @@ class Table:
         await self._consumer.start()
         try:
             partitions = await self._consumer.assign_all(self._topic.name)
-            wanted = {key: end for key, end in (await self._consumer.ends(partitions)).items() if end > 0}
+            behind = await self._consumer.ends(partitions)
             while not stop.is_set():
                 try:
                     records = await self._consumer.poll(timeout_ms=200)
@@ -45,9 +45,9 @@ class Table:
                     continue
                 for record in records:
                     self._apply(record)
-                    if record.offset + 1 >= wanted.get((record.topic, record.partition), 0):
-                        wanted.pop((record.topic, record.partition), None)
-                if not wanted or not records:
-                    self._complete.set()
+                if not self._complete.is_set():
+                    behind = {key: end for key, end in behind.items() if await self._consumer.position(key) < end}
+                    if not behind:
+                        self._complete.set()
         finally:
             await self._consumer.close()
