@@ -60,6 +60,10 @@ class Gate:
                 "send Authorization: Bearer KEY, or Basic with the key as user name",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+        return await self.holder(text, scope)
+
+    async def holder(self, text: str, scope: str) -> Caller:
+        """The caller who holds this key, for protocols that send it elsewhere; raises as `caller` does."""
         caller = await self._look_up(text)
         if caller is None:
             raise Problem(401, "this key is not known or was revoked", headers={"WWW-Authenticate": "Bearer"})
