@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Asked:
-    """One request; `body` is decoded JSON."""
+    """One request; `body` is decoded JSON, or the text of a form."""
 
     method: str
     path: str
@@ -32,6 +32,12 @@ class Web:
     asked: list[Asked] = field(default_factory=list)
 
 
+def _decoded(raw: bytes, content_type: str | None) -> Any:
+    if content_type == "application/x-www-form-urlencoded":
+        return raw.decode()
+    return json.loads(raw) if raw else None
+
+
 @contextmanager
 def serving(answer: Answer) -> Iterator[Web]:
     """Serve `answer` (status, JSON body) on a free port of the loopback address."""
@@ -41,7 +47,7 @@ def serving(answer: Answer) -> Iterator[Web]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            asked = Asked(self.command, parts.path, query, dict(self.headers), json.loads(raw) if raw else None)
+            asked = Asked(self.command, parts.path, query, dict(self.headers), _decoded(raw, self.headers["Content-Type"]))
             web.asked.append(asked)
             status, body = answer(asked)
             content = json.dumps(body).encode()

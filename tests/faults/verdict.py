@@ -1,0 +1,153 @@
+"""What must, may and must not have been sent, against what sink and outbox hold (standard library only)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.faults.facts import Facts, Mail, Row
+from tests.faults.oracle import Expected, Oracle, Rules
+
+KINDS = (
+    "lost",
+    "twice",
+    "without consent",
+    "after an end",
+    "early",
+    "late",
+    "strange",
+    "unaccounted",
+    "outbox differs",
+    "wrong answer",
+)
+EARLY = 0.5
+"""Real seconds that clocks may be read apart."""
+LATE = 60.0
+"""Real seconds after everything was undisturbed again, within which a mail must be there."""
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrepancy:
+    """Something that is not as promised."""
+
+    kind: str
+    customer: str
+    says: str
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    """What was found. `ends` counts the outbox by end and reason, `lateness` is in real seconds, sorted."""
+
+    discrepancies: list[Discrepancy] = field(default_factory=list)
+    expected: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    lateness: list[float] = field(default_factory=list)
+    mails: int = 0
+
+    def count(self, kind: str) -> int:
+        return sum(one.kind == kind for one in self.discrepancies)
+
+
+class Judge:
+    """One comparison."""
+
+    def __init__(self, facts: Facts, rules: Rules) -> None:
+        self._facts = facts
+        self._oracle = Oracle(facts, rules)
+        self._expected = self._oracle.expected()
+        self._verdict = Verdict()
+        self._names = {str(row["email"]): name for name, row in facts.customers.items()}
+        self._rows: dict[Key, list[Row]] = defaultdict(list)
+        for row in facts.outbox:
+            self._rows[str(row["customer"]), str(row["message"])].append(row)
+        self._mails: dict[tuple[str, str, str], list[Mail]] = defaultdict(list)
+        for mail in facts.mails:
+            self._mails[self._names.get(mail.to, mail.to), mail.name, mail.mark].append(mail)
+
+    def judge(self) -> Verdict:
+        """Everything, once."""
+        verdict = self._verdict
+        verdict.mails = len(self._facts.mails)
+        for expected in self._expected:
+            verdict.expected[expected.sent] += 1
+            self._one(expected)
+        self._strangers()
+        self._accounts()
+        for row in self._facts.outbox:
+            verdict.ends[f"{row['end']}{': ' + str(row['reason']) if row.get('reason') else ''}"] += 1
+        for says in self._facts.wrong:
+            self._found("wrong answer", "", says)
+        verdict.lateness.sort()
+        return verdict
+
+    def _found(self, kind: str, customer: str, says: str) -> None:
+        self._verdict.discrepancies.append(Discrepancy(kind=kind, customer=customer, says=says))
+
+    def _unknown(self, key: Key) -> int:
+        return sum(row["end"] == "unknown" for row in self._rows[key])
+
+    def _one(self, expected: Expected) -> None:
+        customer, what = expected.customer, f"{expected.name} {expected.mark}"
+        mails = self._mails.get((customer, expected.name, expected.mark), [])
+        unknown = self._unknown((customer, expected.name))
+        if expected.sent == "must" and not mails and not unknown:
+            ends = [f"{row['end']} {row.get('reason') or ''}".strip() for row in self._rows[customer, expected.name]]
+            self._found("lost", customer, f"{what} is not in the sink; {expected.because}; outbox: {ends}")
+        if len(mails) > 1 and len(mails) - 1 > unknown:
+            self._found("twice", customer, f"{what} was sent {len(mails)} times: {[mail.message_id for mail in mails]}")
+        for mail in mails:
+            self._mail(expected, mail, what)
+
+    def _mail(self, expected: Expected, mail: Mail, what: str) -> None:
+        customer = expected.customer
+        if expected.asked == "must not":
+            self._found("after an end", customer, f"{what} was sent, but {expected.because}")
+        if expected.name != "receipt" and (
+            (expected.sent == "must not" and expected.asked != "must not")
+            or self._oracle.forbidden(customer, mail.real)
+        ):
+            self._found("without consent", customer, f"{what} was sent; {expected.because}")
+        if mail.real < expected.due - EARLY:
+            self._found("early", customer, f"{what} was sent {expected.due - mail.real:.1f} s before it was due")
+        ready = max(expected.due, self._acked(expected))
+        self._verdict.lateness.append(mail.real - ready)
+        if mail.real > ready + LATE:
+            self._found("late", customer, f"{what} was sent {mail.real - ready:.1f} s late")
+
+    def _acked(self, expected: Expected) -> float:
+        """When the event of an expected mail was acknowledged; its due time when it never was."""
+        for event in self._facts.told[expected.customer]:
+            if expected.mark in (event.data.get("cart", {}).get("url"), event.data.get("receipt", {}).get("number")):
+                return event.acked if event.acked != float("inf") else expected.due
+        return expected.due
+
+    def _strangers(self) -> None:
+        known = {(one.customer, one.name, one.mark) for one in self._expected}
+        for key, mails in self._mails.items():
+            if key not in known:
+                self._found("strange", key[0], f"nobody asked for {mails[0]}")
+        for row in self._facts.outbox:
+            if row["customer"] not in self._facts.customers:
+                self._found("strange", "", f"an outbox row of nobody: {row['message_id']} profile {row['profile']}")
+
+    def _accounts(self) -> None:
+        """The outbox against the sink and against what must have been asked for, by customer and message."""
+        asked: Counter[Key] = Counter((one.customer, one.name) for one in self._expected if one.asked == "must")
+        at_most: Counter[Key] = Counter((one.customer, one.name) for one in self._expected if one.asked != "must not")
+        in_sink = Counter((customer, name) for customer, name, _ in self._mails)
+        for key in {*self._rows, *asked, *in_sink}:
+            rows = self._rows[key]
+            customer, name = key
+            if not asked[key] <= len(rows) <= at_most[key]:
+                between = f"{asked[key]} to {at_most[key]}"
+                self._found("unaccounted", customer, f"{name}: {between} messages in the outbox, found {_ends(rows)}")
+            sent = sum(row["end"] == "sent" for row in rows)
+            if not sent <= in_sink[key] <= sent + self._unknown(key):
+                found = f"{in_sink[key]} in the sink"
+                self._found("outbox differs", customer, f"{name}: {found}, the outbox says {_ends(rows)}")
+
+
+def _ends(rows: Iterable[Row]) -> list[str]:
+    return [f"{row['end']}({row.get('reason') or ''})" for row in rows]
