@@ -24,6 +24,7 @@ class CompiledMessage(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     preheader: str = ""
     sender: str = ""
+    url: str = ""
     html: str = ""
     text: str = ""
 
@@ -38,7 +39,7 @@ def compile_bundle(files: dict[str, str]) -> dict[str, CompiledMessage]:
     findings: list[Finding] = []
     made: dict[str, CompiledMessage] = {}
     for file, found in names(files).items():
-        if found["form"] == "txt" and found["channel"] == "email":
+        if found["form"] == "txt" and found["channel"] == "email" and _has_richer(file, files):
             continue
         try:
             key = ".".join(part for part in (found["name"], found["channel"], found["language"]) if part)
@@ -50,8 +51,14 @@ def compile_bundle(files: dict[str, str]) -> dict[str, CompiledMessage]:
     return made
 
 
+def _has_richer(file: str, files: dict[str, str]) -> bool:
+    """Whether a text is the text part of a mail that is written in MJML or HTML beside it."""
+    stem = file.removesuffix("txt")
+    return f"{stem}mjml" in files or f"{stem}html" in files
+
+
 def _compile(file: str, found: re.Match[str], files: dict[str, str]) -> CompiledMessage:
-    front, body = split(files[file], file)
+    front, body = (fields(files[file], file), "") if found["form"] == "yaml" else split(files[file], file)
     html = text = ""
     if found["form"] == "mjml":
         html = _mjml(body, file, files[file].count("\n") - body.count("\n"))
@@ -69,6 +76,7 @@ def _compile(file: str, found: re.Match[str], files: dict[str, str]) -> Compiled
         subject=front.get("subject") or front.get("title") or "",
         preheader=front.get("preheader", ""),
         sender=front.get("sender", ""),
+        url=front.get("url", ""),
         html=_with_preheader(html, front.get("preheader", "")),
         text=text or front.get("body", ""),
     )
@@ -84,13 +92,20 @@ def split(content: str, file: str) -> tuple[dict[str, str], str]:
         raise ScenarioError(
             [Finding(file=file, line=1, column=1, path="", message="the front matter does not end", hint="add `---`")]
         )
-    source = read("\n".join(lines[:end]), file)
+    if not any(line.strip() for line in lines[1:end]):
+        return {}, "\n".join(lines[end + 1 :])
+    return fields("\n".join(lines[:end]), file), "\n".join(lines[end + 1 :])
+
+
+def fields(text: str, file: str) -> dict[str, str]:
+    """The fields of a front matter, or of a message that is nothing else."""
+    source = read(text, file)
     if not isinstance(source.value, dict):
         raise ScenarioError([source.finding("", "front matter is a mapping", "`subject: Your cart`")])
     for name in source.value:
         if name not in FIELDS:
             raise ScenarioError([source.finding(name, f"{name} is not known here", f"one of: {', '.join(FIELDS)}")])
-    return {name: str(value) for name, value in source.value.items() if value is not None}, "\n".join(lines[end + 1 :])
+    return {name: str(value) for name, value in source.value.items() if value is not None}
 
 
 def _mjml(body: str, file: str, offset: int) -> str:

@@ -19,6 +19,27 @@ class TemplateError(ValueError):
     """A template that does not render. Its text names the kind of fault and never a variable's value."""
 
 
+class Given(dict[str, Any]):
+    """A mapping in which `items`, `keys` and the like are fields like any other: empty where they are not given.
+
+    Without it a cart without `items` would show a method of Python's dict.
+    """
+
+    def __missing__(self, key: str) -> str:
+        if hasattr(dict, key):
+            return ""
+        raise KeyError(key)
+
+
+def given(value: Any) -> Any:
+    """Plain values as a template may see them."""
+    if isinstance(value, dict):
+        return Given({name: given(told) for name, told in value.items()})
+    if isinstance(value, list | tuple):
+        return [given(told) for told in value]
+    return value
+
+
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """A message for one person. `html` is empty for channels without it."""
 
@@ -27,24 +48,30 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     html: str
     text: str
+    url: str = ""
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment()
-    environment.fuel = FUEL
-    environment.undefined_behavior = "chainable"
-    environment.auto_escape_callback = lambda name: name.startswith("html:")
-    environment.add_filter("money", _money)
-    environment.add_filter("date", _date)
-    return environment
+def environment() -> Environment:
+    """A fresh environment with our limits and filters."""
+    made = Environment()
+    made.fuel = FUEL
+    made.undefined_behavior = "chainable"
+    made.auto_escape_callback = lambda name: name.startswith("html:")
+    made.add_filter("money", _money)
+    made.add_filter("date", _date)
+    return made
+
+
+_environment = lru_cache(maxsize=1)(environment)
 
 
 def _money(value: Any, currency: str = "PLN", language: str | None = None) -> str:
-    return shown(value, currency or "PLN", language)
+    return "" if value is None else shown(value, currency or "PLN", language)
 
 
 def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None) -> str:
+    if value is None:
+        return ""
     told = moment(value, {})
     return told.astimezone(zone(timezone)).strftime(form) if told else str(value)
 
@@ -55,16 +82,16 @@ _known: dict[str, str] = {}
 def _run(kind: str, source: str, variables: dict[str, Any]) -> str:
     if "{" not in source:
         return source
-    environment = _environment()
+    shared = _environment()
     name = f"{kind}:{hash(source)}"
     try:
         if _known.get(name) != source:
             if len(_known) > 2_000:
-                environment.clear_templates()
+                shared.clear_templates()
                 _known.clear()
-            environment.add_template(name, source)
+            shared.add_template(name, source)
             _known[name] = source
-        text = environment.render_template(name, **variables)
+        text = shared.render_template(name, **variables)
     except Exception as error:
         raise TemplateError(_kind(error)) from None
     if len(text) > LARGEST:
@@ -84,10 +111,12 @@ def render(message: CompiledMessage, variables: dict[str, Any]) -> Rendered:
 
     Header values (subject, sender, preheader) lose control characters, so no value can add a header (RFC 5322).
     """
+    variables = given(variables)
     return Rendered(
         subject=_line(_run("line", message.subject, variables)),
         preheader=_line(_run("line", message.preheader, variables)),
         sender=_line(_run("line", message.sender, variables)),
+        url=_line(_run("line", message.url, variables)),
         html=_run("html", message.html, variables),
         text=_run("text", message.text, variables),
     )
