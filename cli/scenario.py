@@ -50,7 +50,10 @@ def complaint(folder: Path, found: dict[str, Any]) -> str:
 
 
 def publish_bundle(target: Target, shop: str | None, files: dict[str, str]) -> dict[str, Any]:
-    """Publish one scenario; `{"id", "version", "changed"}`. Raises `Refused` with `errors` when it is wrong."""
+    """Publish one scenario; `{"id", "version", "changed", "state", "published", "warnings"}`.
+
+    Raises `Refused` with `errors` when it is wrong.
+    """
     answer: dict[str, Any] = target.ask("POST", "/v1/scenarios", json={"shop": shop, "files": files})
     return answer
 
@@ -98,7 +101,10 @@ def publish(paths: Paths, shop: Shop = None, data: Data = None, as_json: Json = 
             continue
         done.append(made)
         if not as_json:
-            line(f"{made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}")
+            for found in made.get("warnings") or []:
+                say(complaint(folder, found))
+            later = "" if made.get("published", True) else ", stored; it takes effect when Kafka is there again"
+            line(f"{made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}{later}")
     if as_json:
         show_json(done)
     if wrong:
