@@ -1,0 +1,121 @@
+"""The composition root of dispatch: a loop that keeps what is asked for, a worker that sends it, a teller."""
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from libs.common.bus.consumer import Loop
+from libs.common.bus.records import Outcome, Record
+from libs.common.bus.table import Table
+from libs.common.db.engine import Connection
+from libs.common.http.client import Client
+from libs.common.http.server import build
+from libs.common.runtime import Parts, Task
+from libs.common.telemetry import trace
+from libs.common.telemetry.log import logger
+from libs.contracts import topics
+from libs.domain.template.shelf import Shelf
+from services.dispatch import channels, handlers, routes, settings, store
+from services.dispatch.clients import Consent
+from services.dispatch.handlers import Links
+from services.dispatch.stream import Teller
+from services.dispatch.ticker import Worker
+
+log = logger(__name__)
+
+
+class Dispatch:
+    """Keeps what the messages topic asks for, and has it sent."""
+
+    def __init__(self, parts: Parts, gateways: channels.Gateways, consent: Consent) -> None:
+        self._clock = parts.clock
+        self.shelf = Shelf()
+        self.teller = Teller(database=parts.database, producer=parts.producer, clock=parts.clock)
+        base = parts.settings.public_url or parts.settings.dispatch_url
+        self.worker = Worker(
+            database=parts.database,
+            clock=parts.clock,
+            consent=consent,
+            gateways=gateways,
+            shelf=self.shelf,
+            links=Links(base=base.rstrip("/"), sign=parts.secrets.sign),
+            untold=self.teller.wake,
+        )
+
+    async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
+        """One batch of the messages topic (I4: through the connection that moves the offset)."""
+        good, poison = handlers.decode(records)
+        traced = []
+        for one in good:
+            with trace.span("dispatch.requested", one.traceparent, "consumer") as traceparent:
+                traced.append(handlers.traced(one, traceparent))
+        if traced:
+            await store.insert(connection, traced, self._clock.now())
+        return Outcome(poison=poison, after=self.worker.wake)
+
+    def learn(self, record: Record) -> None:
+        """One record of the scenarios topic."""
+        handlers.learn(self.shelf, record)
+        self.worker.hear_news()
+
+
+def fallback_sender(public_url: str | None) -> str:
+    """Who writes when neither the gateways file nor the author says: no-reply at the platform's own name."""
+    host = urlsplit(public_url or "").hostname or ""
+    try:
+        ipaddress.ip_address(host)
+        host = ""
+    except ValueError:
+        pass
+    return f"no-reply@{host or 'kurant.localhost'}"
+
+
+async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
+    """Build the service."""
+    found = settings.load(parts.settings.gateways)
+    for gateway in found:
+        if gateway.sender is None:
+            log.warning("this gateway has no sender: name one in the gateways file", gateway=gateway.name)
+    gateways = channels.build(found, fallback_sender(parts.settings.public_url))
+    consent = Consent(Client(parts.settings.consent_url, parts.secrets.service_key()))
+    dispatch = Dispatch(parts, gateways, consent)
+    scenarios = Table(
+        name="dispatch", topic=topics.SCENARIOS, bootstrap=parts.settings.kafka_bootstrap, apply=dispatch.learn
+    )
+    loop = Loop(
+        schema="dispatch",
+        topics=[topics.MESSAGES],
+        bootstrap=parts.settings.kafka_bootstrap,
+        database=parts.database,
+        producer=parts.producer,
+        handle=dispatch.handle,
+    )
+    app = build(
+        "dispatch",
+        clock=parts.clock,
+        checks={
+            "database": parts.database.ping,
+            "kafka": parts.producer.ping,
+            "scenarios": scenarios.ready,
+            "partitions": loop.ready,
+        },
+    )
+    routes.install(app, parts, loop, dispatch.teller.wake)
+
+    async def follow() -> None:
+        await scenarios.run(parts.stop)
+
+    async def consume() -> None:
+        await loop.run(parts.stop)
+
+    async def work() -> None:
+        await scenarios.wait_complete()
+        await dispatch.worker.run(parts.stop)
+        await consent.close()
+
+    async def tell() -> None:
+        await dispatch.teller.run(parts.stop)
+
+    return app, [follow, consume, work, tell]

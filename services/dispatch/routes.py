@@ -1,0 +1,120 @@
+"""What customers touch (clicks, openings) and what other services ask: outbox, sums, state."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import FastAPI, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from libs.common.bus.consumer import Loop
+from libs.common.errors import Unavailable
+from libs.common.http.problem import Problem
+from libs.common.runtime import Parts
+from libs.common.secrets import BadToken
+from libs.common.telemetry.log import logger
+from libs.domain.mail.links import is_web
+from services.dispatch import handlers, store
+
+log = logger(__name__)
+GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+UNCACHED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+ENDS = ("sent", "suppressed", "failed", "expired", "unknown")
+MOST = 1_000_000
+SHOWN = 100_000
+"""How many rows of the outbox are shown when nobody says how many."""
+
+
+def install(app: FastAPI, parts: Parts, loop: Loop, told: Callable[[], None]) -> None:
+    """Add the routes; `told` wakes who publishes clicks and openings."""
+    _for_customers(app, parts, told)
+    _for_others(app, parts, loop)
+
+
+def _for_customers(app: FastAPI, parts: Parts, told: Callable[[], None]) -> None:
+    async def note(request: Request, message: str, kind: str, url: str | None) -> None:
+        """Count a look of a person; a database that is away costs the count, never the customer's click."""
+        if request.method == "HEAD" or _is_prefetch(request.headers):
+            return
+        now = parts.clock.now()
+        try:
+            async with parts.database.connection() as connection:
+                id = handlers.touch_id(message, kind, url, now)
+                if await store.touch(connection, id, message, kind, url, now):
+                    told()
+        except Unavailable as error:
+            log.warning("not counted", kind=kind, message=message, error=str(error))
+
+    @app.api_route("/r/{token}", methods=["GET", "HEAD"], tags=["customers"], include_in_schema=False)
+    async def clicked(request: Request, token: str) -> Response:
+        """A link of a mail: to where it says, and nowhere else."""
+        message, target = _click(parts, token)
+        await note(request, message, "clicked", target)
+        return RedirectResponse(target, 302, headers=UNCACHED)
+
+    @app.api_route("/o/{token}", methods=["GET", "HEAD"], tags=["customers"], include_in_schema=False)
+    async def opened(request: Request, token: str) -> Response:
+        """The pixel of a mail."""
+        await note(request, _open(parts, token), "opened", None)
+        return Response(GIF, media_type="image/gif", headers=UNCACHED)
+
+    @app.post("/v1/reports/{gateway}", tags=["customers"])
+    async def report(gateway: str) -> None:
+        """Delivery reports; the gateways of this version send none."""
+        raise Problem(404, f"gateway {gateway} has no delivery reports: smtp and file give none in this version")
+
+
+def _click(parts: Parts, token: str) -> tuple[str, str]:
+    try:
+        message, target = parts.secrets.unsign("click", token)
+        if not is_web(target):
+            raise BadToken("not a link")
+        return str(UUID(message)), target
+    except (BadToken, ValueError, TypeError, AttributeError):
+        raise Problem(404, "this link is not one of ours") from None
+
+
+def _open(parts: Parts, token: str) -> str:
+    try:
+        return str(UUID(parts.secrets.unsign("open", token)))
+    except (BadToken, ValueError, TypeError, AttributeError):
+        raise Problem(404, "this picture is not one of ours") from None
+
+
+def _is_prefetch(headers: Mapping[str, str]) -> bool:
+    """Whether a program only looks ahead of a person."""
+    purposes = " ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    return any(word in purposes.lower() for word in ("prefetch", "prerender", "preview"))
+
+
+def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
+    @app.get("/v1/outbox")
+    async def outboxed(
+        request: Request,
+        shop: str | None = None,
+        profile: UUID | None = None,
+        channel: str | None = None,
+        limit: int = Query(SHOWN, ge=1, le=MOST),
+    ) -> list[dict[str, Any]]:
+        """Every message with its end and reason: the newest `limit`, oldest first."""
+        caller = await parts.gate.caller(request, "read")
+        own = caller.for_shop(shop)
+        async with parts.database.connection() as connection:
+            return await store.outbox(connection, own, profile, channel, limit)
+
+    @app.get("/v1/audit")
+    async def audited(request: Request) -> dict[str, Any]:
+        await parts.gate.caller(request, "admin")
+        async with parts.database.connection() as connection:
+            found = await store.sums(connection)
+        sums = {state: found.get(state, 0) for state in ENDS}
+        sums["pending"] = sum(found.values()) - sum(sums.values())
+        return {"messages": sums, "lag": sum(loop.lag().values())}
+
+    @app.get("/v1/status")
+    async def status(request: Request) -> dict[str, Any]:
+        await parts.gate.caller(request, "read")
+        async with parts.database.connection() as connection:
+            waiting = await store.waiting(connection)
+        return {"lag": sum(loop.lag().values()), "pending": waiting}
