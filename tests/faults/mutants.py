@@ -41,11 +41,9 @@ OFFSET_FIRST = Mutation(
 )
 NOBODY_ASKED = Mutation(
     says="the question of consent is removed",
-    file="services/consent/handlers.py",
-    old="""\
-""",
-    new="""\
-""",
+    file="services/dispatch/clients.py",
+    old='        "purpose": request.purpose,\n',
+    new='        "purpose": "transactional",\n',
 )
 
 

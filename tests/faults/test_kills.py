@@ -51,11 +51,11 @@ UNASKED = Campaign(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where a run keeps its journals and logs; removed only when the test has passed."""
+    """Where a run keeps its journals and logs; removed when the test has passed, unless KURANT_FAULTS_KEEP is set."""
     path = Path(tempfile.mkdtemp(prefix="kurant-faults-"))
     path.chmod(0o755)
     yield path
-    if (path / "passed").exists():
+    if (path / "passed").exists() and not os.environ.get("KURANT_FAULTS_KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 
 

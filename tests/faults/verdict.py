@@ -17,6 +17,7 @@ KINDS = (
     "strange",
     "unaccounted",
     "outbox differs",
+    "too many unknown",
     "wrong answer",
 )
 EARLY = 0.5
@@ -55,6 +56,7 @@ class Judge:
 
     def __init__(self, facts: Facts, rules: Rules) -> None:
         self._facts = facts
+        self._rules = rules
         self._oracle = Oracle(facts, rules)
         self._expected = self._oracle.expected()
         self._verdict = Verdict()
@@ -75,6 +77,7 @@ class Judge:
             self._one(expected)
         self._strangers()
         self._accounts()
+        self._unknowns()
         for row in self._facts.outbox:
             verdict.ends[f"{row['end']}{': ' + str(row['reason']) if row.get('reason') else ''}"] += 1
         for says in self._facts.wrong:
@@ -147,6 +150,15 @@ class Judge:
             if not sent <= in_sink[key] <= sent + self._unknown(key):
                 found = f"{in_sink[key]} in the sink"
                 self._found("outbox differs", customer, f"{name}: {found}, the outbox says {_ends(rows)}")
+
+    def _unknowns(self) -> None:
+        """`unknown` is an excuse for what was under way when dispatch died or the sink hung up, and for no more."""
+        cut = sum(mail.mood == "cut" for mail in self._facts.mails)
+        killed = sum(outage.part in ("dispatch", "postgres") for outage in self._facts.outages)
+        found = sum(row["end"] == "unknown" for row in self._facts.outbox)
+        if found > cut + killed * self._rules.slots:
+            most = f"{cut} mails cut off and {killed} kills of {self._rules.slots} under way"
+            self._found("too many unknown", "", f"{found} messages are unknown; {most} explain no more")
 
 
 def _ends(rows: Iterable[Row]) -> list[str]:

@@ -120,11 +120,26 @@ def test_each_kind_of_wrong_is_found(run: Run, change: Callable[[Run], object], 
 
 def test_unknown_may_be_in_the_sink_or_not_and_even_twice(run: Run) -> None:
     both_mails(run)
+    run.away("dispatch", 15, 16)
     run.outbox[0]["end"] = "unknown"
     assert not run.wrongs()
     run.mails.append({**run.mails[0]})
     assert not run.wrongs()
     del run.mails[0], run.mails[-1]
+    assert not run.wrongs()
+
+
+def test_unknown_excuses_no_more_than_was_under_way(run: Run) -> None:
+    run.cart(5)
+    run.sent(15.2, "first", end="unknown")
+    run.sent(35.3, "second")
+    assert run.wrongs() == ["too many unknown"]
+    run.away("rules", 15, 16)
+    assert run.wrongs() == ["too many unknown"]
+    run.away("dispatch", 15, 16)
+    assert not run.wrongs()
+    del run.kills[:]
+    run.mails[0]["mood"] = "cut"
     assert not run.wrongs()
 
 
