@@ -77,8 +77,10 @@ def check_sends(scenario: Scenario, source: Source, files: dict[str, str]) -> It
     written = {(one["name"], one["channel"]) for one in found.values() if one["form"] in _forms(one["channel"])}
     sent = {(step.message, channel) for step in sends(scenario.steps) for channel in step.channels}
     for step in sends(scenario.steps):
+        any_way = any((step.message, channel) in written for channel in step.channels)
         for channel in step.channels:
-            if channel in READY_CHANNELS and step.message and (step.message, channel) not in written:
+            needed = channel in READY_CHANNELS or not any_way
+            if needed and step.message and (step.message, channel) not in written:
                 file = f"messages/{step.message}.{channel}.{_forms(channel)[0]}"
                 close = near(step.message, {name for name, way in written if way == channel} - {step.message})
                 hint = f"create {file}" + (f"; {close}" if close else "")
