@@ -13,7 +13,8 @@ from cloudevents.core.bindings import http as core_http
 from cloudevents.core.bindings import kafka as core_kafka
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent as CoreEvent
-from cloudevents.v1.http import CloudEvent, to_binary, to_structured
+from cloudevents.v1.conversion import to_binary, to_structured
+from cloudevents.v1.http import CloudEvent
 from segment.analytics.client import Client  # type: ignore[import-untyped]
 
 from libs.common.http.auth import DEMO_KEY
