@@ -94,7 +94,8 @@ WITH back AS (
     UPDATE dispatch.message SET state = 'pending', worker = NULL
     WHERE state = 'claimed' AND worker = ANY($1::int[]) RETURNING message
 ), lost AS (
-    UPDATE dispatch.message SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
+    UPDATE dispatch.message
+    SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
     WHERE state = 'sending' AND worker = ANY($1::int[]) RETURNING message, scenario, channel
 ), gone AS (
     DELETE FROM dispatch.request AS r USING lost WHERE r.message = lost.message
