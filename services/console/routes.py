@@ -15,7 +15,7 @@ from libs.common.errors import Unavailable
 from libs.common.http.auth import Caller
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
-from libs.domain.scenario.check import MAIN, check_bundle, errors
+from libs.domain.lint.check import MAIN, check_bundle, errors
 from libs.domain.scenario.parse import IDENTIFIER, parse
 from services.console import handlers, store
 from services.console.clients import Peers
