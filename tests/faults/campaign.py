@@ -63,7 +63,7 @@ class Outcome:
     figures: Figures
 
 
-def run(campaign: Campaign, folder: Path, tree: Path = ROOT) -> Outcome:
+def run(campaign: Campaign, folder: Path, tree: Path) -> Outcome:
     """Run a campaign on the platform of a source tree; the journals stay in `folder`."""
     began = time.monotonic()
     scenarios.write(folder / "scenarios")
