@@ -53,7 +53,7 @@ class Dispatch:
             with trace.span("dispatch.requested", one.traceparent, "consumer") as traceparent:
                 traced.append(handlers.traced(one, traceparent))
         if traced:
-            await store.insert(connection, traced, self._clock.now())
+            await store.insert(connection, traced, self._clock.now(), by=self.worker.name)
         return Outcome(poison=poison, after=self.worker.wake)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -111,7 +111,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
             "partitions": loop.ready,
         },
     )
-    routes.install(app, parts, loop, dispatch.teller.wake)
+    routes.install(app, parts, loop, dispatch.teller.wake_for_touch)
 
     async def follow() -> None:
         await scenarios.run(parts.stop)

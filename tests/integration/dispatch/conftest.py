@@ -258,7 +258,7 @@ class Bench:
 
     def http(self) -> httpx.AsyncClient:
         app = build("dispatch", clock=self.clock, checks={})
-        routes.install(app, self.parts, _NoLag(), self.dispatch.teller.wake)  # type: ignore[arg-type]
+        routes.install(app, self.parts, _NoLag(), self.dispatch.teller.wake_for_touch)  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app=app)
         key = {"Authorization": f"Bearer {SECRETS.service_key()}"}
         return httpx.AsyncClient(transport=transport, base_url="http://dispatch", headers=key)

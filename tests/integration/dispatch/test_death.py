@@ -10,13 +10,13 @@ from tests.integration.dispatch.conftest import START, Bench, address, message_i
 
 async def held_by_the_dead(bench: Bench, name: str, state: str) -> int:
     """A message as a worker leaves it that is killed: its session is gone. The worker's number."""
-    async with store.session(bench.parts.database, lambda: None) as session:
-        async with bench.parts.database.connection() as connection:
-            jobs = await store.claim(connection, session.worker, START, 1)
-            assert [job.message for job in jobs] == [message_id(name)]
-            if state == "sending":
-                marks = [(message_id(name), "email", "mail", None)]
-                assert await store.mark_sending(connection, session.worker, marks)
+    database = bench.parts.database
+    async with store.session(database, lambda _by: None) as session, database.connection() as connection:
+        jobs = await store.claim(connection, session.worker, START, 1)
+        assert [job.message for job in jobs] == [message_id(name)]
+        if state == "sending":
+            marks = [(message_id(name), "email", "mail", None)]
+            assert await store.mark_sending(connection, session.worker, marks)
     return session.worker
 
 
@@ -54,7 +54,7 @@ async def test_sending_by_the_dead_is_unknown_and_never_sent_again(bench: Bench)
 
 async def test_what_the_living_hold_is_left_alone(bench: Bench) -> None:
     await bench.consume(request("anna"))
-    async with store.session(bench.parts.database, lambda: None) as session:
+    async with store.session(bench.parts.database, lambda _by: None) as session:
         async with bench.parts.database.connection() as connection:
             await store.claim(connection, session.worker, START, 1)
         bench.start()
@@ -80,11 +80,11 @@ async def test_a_zombie_changes_nothing(bench: Bench) -> None:
 
 async def test_a_transition_is_only_made_from_where_it_starts(bench: Bench) -> None:
     await bench.consume(request("anna"))
-    async with store.session(bench.parts.database, lambda: None) as session:
-        async with bench.parts.database.connection() as connection:
-            await store.claim(connection, session.worker, START, 1)
-            sent = Change(message=message_id("anna"), was="sending", state="sent")
-            assert await store.change(connection, session.worker, [sent], START) == set()
+    database = bench.parts.database
+    async with store.session(database, lambda _by: None) as session, database.connection() as connection:
+        await store.claim(connection, session.worker, START, 1)
+        sent = Change(message=message_id("anna"), was="sending", state="sent")
+        assert await store.change(connection, session.worker, [sent], START) == set()
 
 
 async def test_a_worker_whose_session_is_dropped_goes_on_with_a_new_one(bench: Bench) -> None:
