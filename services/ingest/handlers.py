@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -385,11 +385,3 @@ def shop_of(event: Any) -> str:
     if named is None or not named[1].isprintable() or len(named[1]) > 100:
         raise Invalid("source", "must be /shops/<shop>/...")
     return named[1]
-
-
-def first_of_each(batch: Iterable[Told]) -> tuple[list[Told], int]:
-    """The events without repeats among themselves, and how many those were."""
-    whole = list(batch)
-    fresh = {told.unique: told for told in reversed(whole)}
-    kept = [told for told in whole if fresh[told.unique] is told]
-    return kept, len(whole) - len(kept)
