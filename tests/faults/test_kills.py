@@ -91,7 +91,8 @@ def test_an_offset_committed_before_its_state_is_found_out(folder: Path) -> None
         healthy = folder / "healthy"
         healthy.mkdir()
         control = run(replace(CUT_SHORT, name="control: the same, unbroken"), healthy, mutants.make(healthy))
-        assert not control.verdict.discrepancies, shown(control, healthy)
+        told = shown(control, healthy)
+        assert not control.verdict.discrepancies, told
     outcome = run(CUT_SHORT, folder, mutants.make(folder, mutants.OFFSET_FIRST))
     told = shown(outcome, folder)
     assert outcome.verdict.count("lost") > 0 and outcome.verdict.count("unaccounted") > 0, told
