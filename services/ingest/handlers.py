@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 import msgspec
@@ -31,6 +31,7 @@ LARGEST = 200_000
 """Bytes of `data`, and of its consents, after which an event is too large for a record."""
 DEEPEST = 24
 WHOLE = 2**63
+EXPONENT = 300
 LENGTHS = {"id": 256, "source": 512, "type": 120}
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NAMED_SHOP = re.compile(r"/shops/([^/]+)(?:/.*)?")
@@ -189,18 +190,7 @@ def _decoded(value: Any) -> Any:
         raise Invalid("data_base64", "is not JSON in base64") from None
 
 
-class _Unnumbered(ValueError):
-    """A number that no reader of ours could hold."""
-
-
-def _float(text: str) -> Decimal:
-    number = Decimal(text)
-    if abs(number.adjusted()) > 300:
-        raise _Unnumbered("a number is out of range")
-    return number
-
-
-_decoder = msgspec.json.Decoder(float_hook=_float)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -212,7 +202,7 @@ def parse(body: bytes) -> Any:
         raise ValueError("the body is not UTF-8") from None
     except RecursionError:
         raise ValueError("the JSON is too deep") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, InvalidOperation) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
 
 
@@ -283,6 +273,8 @@ def _inner(value: Any, path: str, depth: int) -> Any:
         return kept
     if kind is list:
         return [_inner(one, path, depth + 1) for one in value]
+    if kind is Decimal and abs(value.adjusted()) > EXPONENT:
+        raise Invalid(f"data{path}", "holds a number out of range")
     if kind is int and not -WHOLE <= value < WHOLE:
         raise Invalid(f"data{path}", "holds a whole number of more than 64 bits")
     return value

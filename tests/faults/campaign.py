@@ -63,7 +63,7 @@ class Outcome:
     figures: Figures
 
 
-def run(campaign: Campaign, folder: Path, tree: Path = ROOT) -> Outcome:
+def run(campaign: Campaign, folder: Path, tree: Path) -> Outcome:
     """Run a campaign on the platform of a source tree; the journals stay in `folder`."""
     began = time.monotonic()
     scenarios.write(folder / "scenarios")
@@ -81,7 +81,7 @@ def run(campaign: Campaign, folder: Path, tree: Path = ROOT) -> Outcome:
             generator, killer = asyncio.run(_play(campaign, folder, platform))
             quiet = time.monotonic()
             outbox = asyncio.run(_outbox(platform, folder))
-            code, audit = _audit(platform)
+            code, audit = platform.verb("audit")
             looked = time.monotonic()
     (folder / "outbox.json").write_text(json.dumps(outbox, indent=1))
     facts = journals.load(folder, outbox)
@@ -200,15 +200,6 @@ async def _outbox(platform: Platform, folder: Path) -> list[Row]:
     code, rows = await asyncio.to_thread(platform.verb, "outbox", "--shop", "demo")
     assert code == 0, f"kurant outbox: {rows}"
     return [{**row, "customer": names.get(row["profile"], "")} for row in rows]
-
-
-def _audit(platform: Platform) -> tuple[int, Any]:
-    """Exit code and JSON of `kurant audit`, once more if it caught something in flight."""
-    code, found = platform.verb("audit")
-    if code != 0:
-        time.sleep(3)
-        code, found = platform.verb("audit")
-    return code, found
 
 
 @contextmanager

@@ -99,16 +99,17 @@ class Killer:
         return False
 
     async def _watch(self, victim: str) -> None:
-        """Write down when the victim is ready again: a new process, and for a server everyone who needs it."""
+        """Write down when the victim is ready again: a new process, and everyone who needs it, once."""
         killed = self._last[victim]
-        everyone = [victim] if victim in SERVICES else [victim, *SERVICES]
+        missing = {victim} if victim in SERVICES else {victim, *SERVICES}
         deadline = time.monotonic() + BACK
         while time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             if self._platform.pids().get(victim) in (None, killed):
                 continue
-            ready = [await asyncio.to_thread(self._platform.ready, name) for name in everyone]
-            if all(ready):
+            wanted = sorted(missing & {victim} or missing)  # a server first, then those who need it
+            missing -= {name for name in wanted if await asyncio.to_thread(self._platform.ready, name)}
+            if not missing:
                 self._journal.write({"kind": "back", "victim": victim, "pid": killed})
                 return
         self._journal.write({"kind": "gone", "victim": victim, "pid": killed})

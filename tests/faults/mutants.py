@@ -59,7 +59,10 @@ def mutate(text: str, mutation: Mutation) -> str:
 
 
 def make(folder: Path, *mutations: Mutation) -> Path:
-    """A mutated copy of the source tree in `folder`, shown to be what its processes import."""
+    """A mutated copy of the source tree in `folder`, shown to be what its processes import.
+
+    Without mutations it is the healthy control: a copy too, so that nobody's edits reach what is started again.
+    """
     tree = folder / "tree"
     for name in COPIED:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -26,15 +26,15 @@ LONG = Campaign(
 )
 CUT_SHORT = Campaign(
     name="mutant: " + mutants.OFFSET_FIRST.says,
-    customers=80,
-    speed=900,
+    customers=60,
+    speed=1_800,
     carts_over=3,
-    receipts=1_500,
-    kills=6,
-    victims=("rules", "dispatch", "scheduler"),
+    receipts=2_500,
+    kills=2,
+    victims=("rules",),
     servers=("postgres",),
     moods=Moods(),
-    patience=25,
+    patience=15,
 )
 UNASKED = Campaign(
     name="mutant: " + mutants.NOBODY_ASKED.says,
@@ -45,7 +45,7 @@ UNASKED = Campaign(
     kills=0,
     told=("patient", "never agreed", "withdraws", "unsubscribes"),
     moods=Moods(),
-    patience=25,
+    patience=15,
 )
 
 
@@ -73,7 +73,7 @@ def shown(outcome: Outcome, folder: Path) -> str:
 @pytest.mark.timeout(1_800 if FULL else 280)
 def test_whatever_is_killed_nothing_is_lost_or_sent_twice_or_without_consent(folder: Path) -> None:
     campaign = LONG if FULL else SHORT
-    outcome = run(campaign, folder)
+    outcome = run(campaign, folder, mutants.make(folder))
     told = shown(outcome, folder)
     assert not outcome.verdict.discrepancies, told
     assert outcome.figures.audit_code == 0 and outcome.figures.audit["ok"] is True, told
@@ -86,7 +86,7 @@ def test_whatever_is_killed_nothing_is_lost_or_sent_twice_or_without_consent(fol
 def test_an_offset_committed_before_its_state_is_found_out(folder: Path) -> None:
     outcome = run(CUT_SHORT, folder, mutants.make(folder, mutants.OFFSET_FIRST))
     told = shown(outcome, folder)
-    assert outcome.verdict.count("lost") > 0, told
+    assert outcome.verdict.count("lost") > 0 and outcome.verdict.count("unaccounted") > 0, told
     assert outcome.figures.audit_code == 1, told
     (folder / "passed").touch()
 

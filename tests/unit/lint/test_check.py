@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.domain.scenario import check
-from libs.domain.scenario.check import check_bundle
+from libs.domain.lint import check
+from libs.domain.lint.check import check_bundle
 from libs.domain.scenario.source import Finding
 
 HEAD = """\

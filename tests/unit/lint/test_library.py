@@ -8,7 +8,7 @@ import pytest
 
 from cli.scenario import read_bundle
 from libs.domain.engine.program import Send, WaitFor, compile_program
-from libs.domain.scenario.check import check_bundle
+from libs.domain.lint.check import check_bundle
 from libs.domain.scenario.parse import parse
 from libs.domain.template import Rendered, compile_bundle, pick, render
 

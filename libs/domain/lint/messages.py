@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from libs.domain.scenario.check_steps import READY_CHANNELS, near, near_miss, sends
+from libs.domain.lint.steps import READY_CHANNELS, near, near_miss, sends
 from libs.domain.scenario.model import Scenario
 from libs.domain.scenario.source import Finding, ScenarioError, Source, read
 from libs.domain.template import compile_bundle, names, variables
