@@ -18,7 +18,7 @@ from libs.domain.lint.check import check_bundle, errors
 from libs.domain.scenario.diff import Difference, compare
 from libs.domain.scenario.graph import mermaid
 from libs.domain.scenario.parse import IDENTIFIER, parse
-from libs.domain.scenario.schema import scenario_schema, test_schema
+from libs.domain.scenario.schema import rehearsal_schema, scenario_schema
 from libs.domain.scenario.source import ScenarioError, read
 
 PUBLISHED = re.compile(rf"(?P<id>{IDENTIFIER.pattern})(?:@(?P<version>[1-9]\d*))?")
@@ -104,7 +104,7 @@ def schema(
     tests: Annotated[bool, typer.Option("--tests", help="of tests/*.yaml instead of scenario.yaml")] = False,
 ) -> None:
     """Print the JSON Schema of scenarios, for editors."""
-    line(schema_text(test_schema() if tests else scenario_schema()).rstrip())
+    line(schema_text(rehearsal_schema() if tests else scenario_schema()).rstrip())
 
 
 def schema_text(told: dict[str, Any]) -> str:

@@ -210,7 +210,7 @@ def _steps() -> Json:
     }
 
 
-def test_schema() -> Json:
+def rehearsal_schema() -> Json:
     """Of `tests/*.yaml`."""
     at = {"at": ref("instant")}
     events = {"type": "array", "items": ref("move")}
@@ -231,16 +231,18 @@ def test_schema() -> Json:
         "skipped": obj(("skipped",), **about, skipped=text("a message whose `if` did not hold")),
         "deferred": obj(("deferred", "at"), **about, deferred=text("a message"), until=ref("instant")),
         "entered": obj(("entered",), **at, entered=named, key=ref("key")),
+        "webhook": obj(("webhook",), **at, webhook=text("the name of a web address that is called"), scenario=text()),
         "ended": obj(
             ("ended",),
             **at,
-            ended={"enum": ["exit", "completed", "archived", "merged"]},
+            ended={"enum": ["exit", "completed", "holdout", "archived", "merged"]},
             because=text("the event, or `exit step`"),
             scenario=text(),
             key=ref("key"),
         ),
         "waiting_until": obj(("waiting_until",), waiting_until=ref("instant"), scenario=text(), key=ref("key")),
         "not_entered": obj(("not_entered",), not_entered=named, because=text("a part of the reason, or a path")),
+        "holds": obj(("holds",), holds={**ref("condition"), "description": "at the end of the test"}),
         "nothing_until": obj(("nothing_until",), nothing_until=ref("instant")),
         "nothing_more": obj(("nothing_more",), nothing_more={"const": True}),
     }
@@ -267,7 +269,8 @@ def test_schema() -> Json:
             "about": {"anyOf": [{"const": True}, text("a scenario")]},
             "key": {"type": ["string", "integer"]},
             "consents": _consents(),
-            "event": _values()["event"],
+            **{name: _values()[name] for name in ("event", "path", "length")},
+            **_conditions(),
             "move": _choice(_moves(), False),
         },
     }
@@ -311,6 +314,7 @@ def _given(events: Json) -> Json:
         cart={"type": "object"},
         order={"type": "object"},
         history={**events, "description": "what happened before the scenario was there"},
+        arms={"type": "object", "additionalProperties": text(), "description": "which arm of a split is drawn"},
         suppressed={**some(ref("channel")), "description": "addresses that bounced or complained"},
         **about,
     )
