@@ -212,11 +212,44 @@ def _steps() -> Json:
 
 def rehearsal_schema() -> Json:
     """Of `tests/*.yaml`."""
-    at = {"at": ref("instant")}
     events = {"type": "array", "items": ref("move")}
+    forms = _expected()
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:kurant:scenario-test:1",
+        "title": "Test of a Kurant scenario",
+        **obj(
+            ("name", "then"),
+            name=text(),
+            description={"type": "string"},
+            with_={"type": "array", "items": text(), "description": "other scenarios that run with this one"},
+            given=_given(events),
+            when=events,
+            then={"type": "array", "minItems": 1, "items": _choice(forms, {"const": "nothing_more"})},
+        ),
+        "$defs": {
+            "instant": {
+                "type": "string",
+                "pattern": INSTANT,
+                "description": "local to the customer, or with an offset",
+            },
+            "channel": {"enum": list(CHANNELS)},
+            "about": {"anyOf": [{"const": True}, text("a scenario")]},
+            "key": {"type": ["string", "integer"]},
+            "consents": _consents(),
+            **{name: _values()[name] for name in ("event", "path", "length")},
+            **_conditions(),
+            "move": _choice(_moves(), False),
+        },
+    }
+
+
+def _expected() -> dict[str, Json]:
+    """The lines of `then`, each by the word that says what it is."""
+    at = {"at": ref("instant")}
     about: Json = {**at, "because": text(), "scenario": text(), "channel": ref("channel")}
     named = ref("about")
-    forms: dict[str, Json] = {
+    return {
         "sent": obj(
             ("sent", "at"),
             **at,
@@ -245,34 +278,6 @@ def rehearsal_schema() -> Json:
         "holds": obj(("holds",), holds={**ref("condition"), "description": "at the end of the test"}),
         "nothing_until": obj(("nothing_until",), nothing_until=ref("instant")),
         "nothing_more": obj(("nothing_more",), nothing_more={"const": True}),
-    }
-    return {
-        "$schema": DIALECT,
-        "$id": "urn:kurant:scenario-test:1",
-        "title": "Test of a Kurant scenario",
-        **obj(
-            ("name", "then"),
-            name=text(),
-            description={"type": "string"},
-            with_={"type": "array", "items": text(), "description": "other scenarios that run with this one"},
-            given=_given(events),
-            when=events,
-            then={"type": "array", "minItems": 1, "items": _choice(forms, {"const": "nothing_more"})},
-        ),
-        "$defs": {
-            "instant": {
-                "type": "string",
-                "pattern": INSTANT,
-                "description": "local to the customer, or with an offset",
-            },
-            "channel": {"enum": list(CHANNELS)},
-            "about": {"anyOf": [{"const": True}, text("a scenario")]},
-            "key": {"type": ["string", "integer"]},
-            "consents": _consents(),
-            **{name: _values()[name] for name in ("event", "path", "length")},
-            **_conditions(),
-            "move": _choice(_moves(), False),
-        },
     }
 
 

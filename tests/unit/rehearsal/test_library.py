@@ -29,6 +29,12 @@ def test_it_holds(folder: Path, file: Path) -> None:
     assert outcome.ok, "\n".join([*(one.message for one in outcome.findings()), *outcome.text()])
 
 
+def test_the_example_of_the_documentation_is_one_of_them() -> None:
+    text = (LIBRARY.parent / "docs" / "scenarios.md").read_text()
+    example = text.split("## Tests")[1].split("```yaml\n")[1].split("```")[0]
+    assert example == (LIBRARY / "abandoned-cart" / "tests" / "bought-in-the-shop.yaml").read_text()
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_scenario_is_tested(folder: Path) -> None:
     """Its way to the end, and its silence."""

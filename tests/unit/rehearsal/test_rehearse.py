@@ -2,7 +2,10 @@
 
 import pytest
 
-from libs.domain.rehearsal.stage import prepare
+from libs.domain.rehearsal import world
+from libs.domain.rehearsal.read import read_test
+from libs.domain.rehearsal.rehearse import rehearse
+from libs.domain.rehearsal.stage import Stage, prepare
 from libs.domain.scenario.source import ScenarioError
 from tests.unit.rehearsal.world import CART, GIVEN, HEAD, bundle, play, wrong
 
@@ -226,6 +229,27 @@ def test_which_arm_is_drawn_can_be_said() -> None:
     assert "2: no split of these scenarios draws these arms" in wrong(
         play("  - nothing_more\n", given=given, files=files)
     )
+
+
+def test_scenarios_that_never_rest_end_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "RESTLESS", 50)
+    prepared = []
+    for mine, yours in (("ping", "pong"), ("pong", "ping")):
+        head = HEAD.replace("key: event.cart.id\n", "").replace("id: cart", f"id: of-{mine}")
+        head = head.replace("event: cart.updated, where: {event.cart.value: {gte: 50}}", f"tag: {{added: {mine}}}")
+        prepared.append(prepare(bundle(f"  - wait: 1m\n  - untag: {mine}\n  - tag: {yours}\n", head=head)))
+    when = "  - {at: 2026-03-02, event: profile.tagged, data: {tags: [ping]}}\n"
+    outcome = rehearse(Stage(*prepared), read_test(f"{GIVEN}when:\n{when}then:\n  - nothing_more\n", "x"))
+    assert wrong(outcome) == ["6: after 50 wake-up calls the scenarios still do not rest"]
+
+
+def test_of_two_scenarios_at_one_moment_the_more_important_goes_first() -> None:
+    one = bundle("  - send: first\n")
+    two = bundle("  - send: second\n", head=HEAD.replace("id: cart", "id: other\npriority: 80"))
+    test = read_test(f"{GIVEN}when:\n{CART}then:\n  - nothing_more\n", "x")
+    outcome = rehearse(Stage(prepare(one), prepare(two)), test)
+    sent = [(seen.scenario, seen.name) for seen in outcome.played.seen if seen.kind == "sent"]
+    assert sent == [("other", "second"), ("cart", "first")]
 
 
 def test_a_scenario_that_is_wrong_is_told_as_by_lint() -> None:
