@@ -119,10 +119,18 @@ def test_consent_decides_as_it_does_in_life() -> None:
 
 def test_late_and_repeated_events() -> None:
     late = CART.replace("10:00,", "10:00, received_at: 2026-03-02T10:20, repeat: 3,")
-    assert play(BOTH + "  - nothing_more\n", when=late).ok
+    outcome = play(BOTH + "  - nothing_more\n", when=late)
+    assert outcome.ok
+    assert [one.because for one in outcome.played.seen if one.kind == "event"] == ["late", "again", "again", "again"]
     very = CART.replace("10:00,", "10:00, received_at: 2026-03-06T10:20,")
     lines = "  - {at: 2026-03-06T10:20, expired: first, because: late}\n"
     assert wrong(play(lines + "  - nothing_more\n", when=very)) == []
+
+
+def test_what_nobody_knows_yet_stops_nothing() -> None:
+    late = ORDER.replace("12:00,", "10:30, received_at: 2026-03-02T12:00,")
+    lines = "  - {at: 2026-03-02T11:00, sent: first}\n  - {at: 2026-03-02T10:30, ended: exit}\n  - nothing_more\n"
+    assert wrong(play(lines, when=CART + late)) == []
 
 
 def test_the_same_id_is_the_same_event() -> None:
