@@ -40,7 +40,9 @@ def test_arms_are_stable_and_shares_are_kept() -> None:
 
 
 def test_shares_need_not_be_a_hundred() -> None:
-    counts = Counter(drawn(SPLIT.replace("a: 45, b: 45, holdout: 10", "a: 1, b: 3"), number)[0] for number in range(800))
+    counts = Counter(
+        drawn(SPLIT.replace("a: 45, b: 45, holdout: 10", "a: 1, b: 3"), number)[0] for number in range(800)
+    )
     assert 150 < counts["a"] < 250
 
 
@@ -109,7 +111,10 @@ def test_what_a_step_changes_may_be_the_way_out_of_its_own_scenario() -> None:
 
 def test_tags_go_and_traits_are_set() -> None:
     world = world_of(
-        scenario("{event: custom.go}", "  - untag: [old]\n  - set: {level: 2}\n  - if: {profile.level: 2}\n    then: [{send: two}]"),
+        scenario(
+            "{event: custom.go}",
+            "  - untag: [old]\n  - set: {level: 2}\n  - if: {profile.level: 2}\n    then: [{send: two}]",
+        ),
         scenario("{tag: {removed: old}}", "  - send: gone\n", id="gone"),
         scenario("{event: profile.updated, where: {event.level: {gte: 2}}}", "  - send: level\n", id="level"),
     )
