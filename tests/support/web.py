@@ -47,7 +47,9 @@ def serving(answer: Answer) -> Iterator[Web]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            asked = Asked(self.command, parts.path, query, dict(self.headers), _decoded(raw, self.headers["Content-Type"]))
+            asked = Asked(
+                self.command, parts.path, query, dict(self.headers), _decoded(raw, self.headers["Content-Type"])
+            )
             web.asked.append(asked)
             status, body = answer(asked)
             content = json.dumps(body).encode()

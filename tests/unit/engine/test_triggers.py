@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from libs.domain.engine import due
+from libs.domain.engine.state import Happened
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import ScenarioError
 from tests.unit.engine.world import World, at, scenario, world_of
@@ -226,9 +228,6 @@ def test_products_that_matter_are_bounded_and_views_go_first() -> None:
 
 
 def test_a_change_of_permission_is_an_event() -> None:
-    from libs.domain.engine import due
-    from libs.domain.engine.state import Happened
-
     world = world_of(
         scenario(
             "{event: cart.updated}",
