@@ -23,7 +23,9 @@ from libs.domain.scenario.times import moved, yearly
 LATE = timedelta(days=1)
 """How late a date may be seen and still count, when its trigger does not say `late`."""
 MOST = 100
-"""Watches of one profile. Beyond that those that are over are forgotten, and then no new one begins."""
+"""Watches of one profile: beyond that no new one begins."""
+OVER = 20
+"""Of these so many that await nothing any more; the oldest are forgotten."""
 EVENT = "event."
 
 
@@ -68,7 +70,7 @@ def look(turn: Turn) -> None:
         if program is None:
             _cancel(turn, known)
             del profile.watches[name]
-        elif known.trigger is not None:
+        elif known.trigger is not None and known.due_at is not None:
             _refresh(turn, program, known.key, known.trigger)
     for program in programs.values():
         root = _root(program)
@@ -77,9 +79,7 @@ def look(turn: Turn) -> None:
             continue
         for dated in ({"cart": profile.carts, "order": profile.orders}.get(root) or {}).values():
             event = Happened(f"{root}.known", dated.at, "", {root: dated.data})
-            key = key_of(turn, program, turn.scope(event, None))
-            if key is not None and _name(program, key) not in profile.watches:
-                _told(turn, program, event)
+            _told(turn, program, event)
 
 
 def on_due(turn: Turn, step: str) -> bool:
@@ -156,7 +156,7 @@ def _leave(turn: Turn, watching: Watching, event: Happened) -> None:
     """An exit of the scenario, before anybody has entered it."""
     for known in list(turn.profile.watches.values()):
         program = watching.programs.get(known.scenario)
-        ways = program.exits.get(event.type) if program else None
+        ways = program.ways.get(event.type) if program else None
         live = ways if ways and known.trigger and known.due_at and event.time >= known.trigger.time else ()
         if any(run.is_exit(turn, way, event, known.key) for way in live):
             _cancel(turn, known)
@@ -179,7 +179,9 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
     if not isinstance(aim, Aim):
         _cancel(turn, known)
         known.because = aim
-        if not new or known.done:
+        if trigger is not None:  # that it is the newest must be known still, what it says no more
+            known.trigger = Happened(trigger.type, trigger.time, trigger.id)
+        if not new or known.done or (trigger is not None and _room(turn)):
             turn.profile.watches[name] = known
         return
     if new and not _room(turn):
@@ -192,8 +194,7 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
         _cancel(turn, known)
         known.due_at = aim.due
         known.step = ids.derive("step", _id(turn, known), aim.due.isoformat())
-        turn.sums["steps.scheduled"] += 1
-        turn.schedule.append(_call(turn, known, aim.due))
+        turn.ask(_call(turn, known, aim.due))
 
 
 def _serves(program: Program, asked: datetime, wanted: datetime) -> bool:
@@ -283,20 +284,18 @@ def _silence(turn: Turn, trigger: InactiveTrigger, known: Watch) -> Aim | str:
 
 
 def _room(turn: Turn) -> bool:
-    """Whether one more watch may begin; those that are over make room."""
+    """Whether one more watch may begin; those that await nothing make room."""
     watches = turn.profile.watches
-    if len(watches) >= MOST:
-        over = [name for name, one in watches.items() if one.due_at is None and one.trigger is not None]
-        for name in over[: len(watches) - MOST + 1]:
-            del watches[name]
+    over = [(one.trigger.time, name) for name, one in watches.items() if one.due_at is None and one.trigger]
+    for _, name in sorted(over)[:-OVER]:
+        del watches[name]
     return len(watches) < MOST
 
 
 def _cancel(turn: Turn, known: Watch) -> None:
     """Nothing is awaited any more; a call that is out is cancelled."""
     if known.step and known.due_at is not None:
-        turn.sums["steps.cancelled"] += 1
-        turn.cancel.append(_call(turn, known, known.due_at))
+        turn.revoke(_call(turn, known, known.due_at))
     known.due_at, known.step = None, ""
 
 
