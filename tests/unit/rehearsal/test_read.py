@@ -55,7 +55,7 @@ def test_a_good_one_is_read() -> None:
         ("- nothing_more", "- {holds: {cart.value: {gtt: 1}}}", (10, 32), "gtt is not known here"),
         ("consents: {email: [marketing]}", "consents: {mail: [marketing]}", (3, 55), "mail is no channel"),
         ("consents: {email: [marketing]}", "consents: {email: {x: yes}}", (3, 60), "yes is no status"),
-        ("clicked: first", "event: order.paid, data: {order: {id: o}}, received_at: 2026-03-01", (6, 84), "before it"),
+        ("clicked: first", "event: order.paid, data: {order: {id: o}}, received_at: 2026-02-28", (6, 84), "before it"),
         ("clicked: first", "event: profile.logged_in, repeat: -1", (6, 62), "repeat is how often"),
         ("name: one", "name: one\nwhenever: []", (2, 11), "whenever is not known here"),
         ("name: one", "name: one\nwith: [Other One]", (2, 8), "this is no scenario's id"),
