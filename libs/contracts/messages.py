@@ -13,6 +13,8 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     `due_at` is when the scenario wanted it, `expires_at` when it is too late to send (None: never).
     `context` holds the template's variables (`profile`, `event`, `cart`, `order`, `key`), no addresses.
+    A call of a web address has the one channel `webhook` and its request in `context["webhook"]`.
+    `arms` are the lots that the enrolment has drawn, by the name of the split.
     `cause_at` is when the event that led here reached us, if it was one (for `kurant_event_to_message_seconds`).
     """
 
@@ -35,6 +37,7 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     timezone: str | None = None
     context: Json = {}
     contacts_at: dict[str, int] = {}
+    arms: dict[str, str] = {}
 
 
 class Delivered(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -95,9 +95,9 @@ STEPS = Topic(
 DUE = Topic(
     name="kurant.due.v1",
     key="profile id",
-    says="this step is due now",
+    says="this step is due now; look, scenarios have changed",
     messages=(StepDue,),
-    producers=_services("scheduler"),
+    producers=_services("scheduler", "rules"),
     consumers=_services("rules"),
 )
 MESSAGES = Topic(

@@ -16,6 +16,7 @@ from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
 from services.rules.stream import Stream
+from services.rules.ticker import Sweeper
 
 CACHED = 100_000
 ProfileKey = tuple[str, str]
@@ -46,6 +47,10 @@ class Rules:
         decision.sums["events.quarantined"] += sum(record.topic == topics.EVENTS.name for record, _ in poison)
         written = {key: (loaded[key][0] + 1, handlers.write(profile)) for key, profile in profiles.items()}
         await store.save(connection, written)
+        await store.keep_ended(
+            connection,
+            [(key, one.id, one.ended_at or one.at, handlers.write_ended(one)) for key, one in decision.gone],
+        )
         await store.count(connection, min(record.partition for record in records), decision.sums)
 
         def keep() -> None:
@@ -73,12 +78,13 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     """Build the service."""
     settings = parts.settings
     registry = Registry()
-    scenarios = Table(
-        name="rules",
-        topic=topics.SCENARIOS,
-        bootstrap=settings.kafka_bootstrap,
-        apply=lambda record: handlers.learn(registry, record),
-    )
+    sweeper = Sweeper(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
+
+    def learn(record: Record) -> None:
+        handlers.learn(registry, record)
+        sweeper.hear(record.offset)
+
+    scenarios = Table(name="rules", topic=topics.SCENARIOS, bootstrap=settings.kafka_bootstrap, apply=learn)
     rules = Rules(parts, registry)
     applier = Applier(
         schema="rules",
@@ -113,4 +119,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         await scenarios.wait_complete()
         await stream.run(parts.stop)
 
-    return app, [follow, work]
+    async def sweep() -> None:
+        await scenarios.wait_complete()
+        await sweeper.run(parts.stop)
+
+    return app, [follow, work, sweep]

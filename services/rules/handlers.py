@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -20,13 +21,15 @@ from libs.domain import ids
 from libs.domain.engine import due, events, merge, state
 from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
-from libs.domain.engine.state import Happened, Profile
+from libs.domain.engine.state import Enrolment, Happened, Profile
 from libs.domain.engine.turn import Call, Programs, Request, Turn
 from libs.domain.scenario.parse import ScenarioError, parse
 
 log = logger(__name__)
 
 SOURCE = "/kurant/rules"
+CHANGED = "consent.changed"
+"""A change of permission, told by consent, as an event of the profile."""
 ProfileKey = tuple[str, str]
 Payload = EventOccurred | StepDue | Delivered | ConsentChanged
 PAYLOADS: dict[str, type[Payload]] = {
@@ -52,9 +55,10 @@ class Decoded:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to. `sums` are for the audit."""
+    """What a batch leads to. `sums` are for the audit, `gone` ended enrolments that documents have let go of."""
 
     outputs: list[Outgoing] = field(default_factory=list)
+    gone: list[tuple[ProfileKey, Enrolment]] = field(default_factory=list)
     sums: Counter[str] = field(default_factory=Counter)
 
 
@@ -91,6 +95,7 @@ def decide(
         else:
             _apply(decision, turn, item)
         profiles[item.key] = turn.profile
+        decision.gone += [(item.key, enrolment) for enrolment in turn.gone]
         _publish(decision, turn)
     return decision
 
@@ -100,19 +105,26 @@ def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
     if isinstance(payload, EventOccurred):
         _apply_event(decision, turn, item, payload)
     elif isinstance(payload, StepDue):
-        due.on_due(turn, payload.step)
+        if payload.enrolment:
+            due.on_due(turn, payload.step)
+        else:
+            due.look(turn)
     elif isinstance(payload, Delivered):
         due.on_delivery(
             turn,
             message=payload.message,
             enrolment=payload.enrolment,
+            scenario=payload.scenario,
             name=payload.name,
             status=payload.status,
             reason=payload.reason,
             at=payload.at,
+            until=payload.until,
+            channel=payload.channel,
         )
     else:
-        turn.profile.consents = {channel: dict(told) for channel, told in payload.consents.items()}
+        happened, digest = _happened(item, _permission(payload))
+        due.on_permission(turn, happened, digest, {channel: dict(told) for channel, told in payload.consents.items()})
 
 
 def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOccurred) -> None:
@@ -124,14 +136,27 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         _merge(decision, turn, item, str(payload.data["into"]))
         decision.sums["events.applied"] += 1
         return
+    happened, digest = _happened(item, payload.data)
     if envelope.type == ABSORBED:
-        merge.absorb(turn, msgspec.convert(payload.data["profile"], Profile))
-        decision.sums["events.applied"] += 1
-        return
-    digest = ids.event_digest(envelope.shop, envelope.source, envelope.id)
-    happened = Happened(type=envelope.type, time=envelope.time, id=f"{digest:015x}", data=payload.data)
-    fresh = events.on_event(turn, happened, digest, envelope.traceparent)
+        fresh = digest not in turn.profile.seen
+        if fresh:
+            turn.profile.seen.append(digest)
+            merge.absorb(turn, state.from_builtins(payload.data["profile"]))
+    else:
+        fresh = events.on_event(turn, happened, digest, envelope.traceparent)
     decision.sums["events.applied" if fresh else "events.duplicates"] += 1
+
+
+def _happened(item: Decoded, data: dict[str, Any]) -> tuple[Happened, int]:
+    """The event that a record tells of, and its digest."""
+    envelope = item.envelope
+    digest = ids.event_digest(envelope.shop, envelope.source, envelope.id)
+    type = CHANGED if isinstance(item.payload, ConsentChanged) else envelope.type
+    return Happened(type, envelope.time, f"{digest:015x}", data), digest
+
+
+def _permission(told: ConsentChanged) -> dict[str, Any]:
+    return {"channel": told.channel, "purpose": told.purpose, "status": told.status, "because": told.because}
 
 
 def _merge(decision: Decision, turn: Turn, item: Decoded, into: str) -> None:
@@ -190,7 +215,7 @@ def _publish(decision: Decision, turn: Turn) -> None:
             enrolment=call.enrolment,
         )
         decision.outputs.append(_call(turn, call, asked, call.step))
-    for request in turn.messages:
+    for request in sorted(turn.messages, key=lambda one: -one.priority):
         decision.outputs.append(_message(turn, request))
 
 
@@ -226,6 +251,7 @@ def _message(turn: Turn, request: Request) -> Outgoing:
         timezone=request.timezone,
         context=request.context,
         contacts_at=request.contacts_at,
+        arms=dict(request.arms),
     )
     return outgoing(
         topics.MESSAGES,
@@ -254,6 +280,29 @@ def learn(registry: Registry, record: Record) -> None:
         log.error("a published scenario cannot be read", offset=record.offset, cause=type(error).__name__)
 
 
+def looks(profiles: Iterable[str], *, shop: str, fingerprint: str, now: datetime) -> list[Outgoing]:
+    """For each profile the word to bring its watches up to date with the scenarios of this fingerprint."""
+    return [
+        outgoing(
+            topics.DUE,
+            StepDue(
+                step=ids.derive("look", shop, profile, fingerprint),
+                profile=profile,
+                due_at=now,
+                fired_at=now,
+                scenario="",
+                enrolment="",
+            ),
+            key=profile,
+            id=f"look-{fingerprint}-{profile}",
+            source=SOURCE,
+            shop=shop,
+            time=now,
+        )
+        for profile in profiles
+    ]
+
+
 def new_profile() -> Profile:
     """What is known of somebody never seen before."""
     return Profile()
@@ -267,3 +316,13 @@ def read(document: bytes) -> Profile:
 def write(profile: Profile) -> bytes:
     """A profile as a document to store."""
     return state.encode(profile)
+
+
+def write_ended(enrolment: Enrolment) -> bytes:
+    """An ended enrolment as a document to keep."""
+    return state.encode_enrolment(enrolment)
+
+
+def read_ended(document: bytes) -> Enrolment:
+    """The enrolment again."""
+    return state.decode_enrolment(document)

@@ -10,7 +10,8 @@ from libs.common.runtime import Parts
 from libs.contracts import topics
 from libs.domain.engine.explain import explain, timeline
 from libs.domain.engine.registry import Registry
-from libs.domain.engine.state import Profile
+from libs.domain.engine.state import Enrolment, Profile
+from libs.domain.engine.turn import Turn
 from services.rules import handlers, store
 
 SUMS = {
@@ -35,12 +36,14 @@ class Position(Protocol):
 def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) -> None:
     """Add the routes."""
 
-    async def known(shop: str, profile: UUID) -> tuple[str, Profile]:
-        """The profile, or the one it was merged into."""
+    async def known(shop: str, profile: UUID, kept: list[Enrolment] | None = None) -> tuple[str, Profile]:
+        """The profile, or the one it was merged into; to `kept` goes what the documents have let go of."""
         key = str(profile)
         for _ in range(10):
             async with parts.database.connection() as connection:
                 found = await store.load(connection, [(shop, key)])
+                if kept is not None:
+                    kept += [handlers.read_ended(one) for one in await store.ended(connection, shop, key)]
             if (shop, key) not in found:
                 raise Problem(404, f"profile {key} is not known to rules: no event of it has arrived")
             document = handlers.read(found[(shop, key)][1])
@@ -53,8 +56,10 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
     async def explained(request: Request, shop: str, profile: UUID, scenario: str | None = None) -> dict[str, Any]:
         caller = await parts.gate.caller(request, "read")
         own = caller.for_shop(shop)
-        key, document = await known(own, profile)
-        return explain(registry, own, key, document, scenario)
+        kept: list[Enrolment] = []
+        key, document = await known(own, profile, kept)
+        turn = Turn(shop=own, profile_id=key, profile=document, programs=registry, now=parts.clock.now())
+        return explain(turn, scenario, kept)
 
     @app.get("/v1/timeline")
     async def timelined(request: Request, shop: str, profile: UUID) -> dict[str, Any]:

@@ -1,43 +1,80 @@
-"""A wake-up call arrives, or the news of what became of a message."""
+"""A wake-up call arrives, or the news of what became of a message, or of a permission."""
 
 from datetime import datetime
 
-from libs.domain.engine import run
+from libs.domain import ids
+from libs.domain.engine import run, watch
+from libs.domain.engine.acts import SOURCE
+from libs.domain.engine.events import on_event, settle
 from libs.domain.engine.state import Happened
+from libs.domain.engine.trace import unfinished
 from libs.domain.engine.turn import Turn
+
+AS_EVENTS = frozenset({"sent", "delivered", "bounced"})
+"""What becomes of a message and is also an event of the profile (`message.sent`)."""
 
 
 def on_due(turn: Turn, step: str) -> bool:
-    """Go on with the enrolment that waits for this call; False when none does (stale, or a repeat: I5)."""
+    """Go on with what waits for this call; False when nothing does (stale, or a repeat: I5)."""
     enrolment = next((e for e in turn.profile.running() if e.wait and e.wait.step == step), None)
     if enrolment is None:
-        return False
-    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
-    enrolment.wait = None
-    turn.sums["steps.fired"] += 1
-    for taken in reversed(enrolment.steps):
-        if taken.verdict == "waiting":
-            taken.verdict = "woken"
-            break
-    if program is None:
-        run.hold(turn, enrolment, "?", "this version is not known here yet")
+        known = watch.on_due(turn, step)
     else:
-        run.go_on(turn, enrolment, program)
-    turn.profile.tidy()
-    return True
+        known = True
+        program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
+        enrolment.wait = None
+        turn.sums["steps.fired"] += 1
+        unfinished(enrolment, "woken")
+        if program is None:
+            run.hold(turn, enrolment, "?", "this version is not known here yet")
+        else:
+            run.go_on(turn, enrolment, program)
+    settle(turn)
+    turn.gone += turn.profile.tidy()
+    return known
+
+
+def look(turn: Turn) -> None:
+    """Somebody says that scenarios which wait for a moment have changed."""
+    watch.look(turn)
+    settle(turn)
+    turn.gone += turn.profile.tidy()
 
 
 def on_delivery(
-    turn: Turn, *, message: str, enrolment: str, name: str, status: str, reason: str | None, at: datetime
+    turn: Turn,
+    *,
+    message: str,
+    enrolment: str,
+    scenario: str,
+    name: str,
+    status: str,
+    reason: str | None,
+    at: datetime,
+    until: datetime | None = None,
+    channel: str | None = None,
 ) -> None:
-    """Note in the enrolment what became of its message."""
+    """Note in the enrolment what became of its message; others may react to that."""
     owner = next((e for e in turn.profile.enrolments if e.id == enrolment), None)
-    if owner is None:
-        return
-    for taken in owner.steps:
-        if taken.message == message:
-            taken.verdict, taken.because, taken.at = status, reason, at
-    if status == "sent":
-        owner.sent[name] = at
-        sent = Happened(type="message.sent", time=at, id=message, data={"scenario": owner.scenario, "name": name})
-        turn.profile.remember(sent)
+    if owner is not None:
+        why = f"{reason or 'later'} until {until.isoformat()}" if until is not None else reason
+        for taken in owner.steps:
+            if taken.message == message and not _is_older(status, taken.verdict):
+                taken.verdict, taken.because, taken.at = status, why, at
+        if status == "sent":
+            owner.sent = {**owner.sent, name: at}
+    if status in AS_EVENTS:
+        digest = ids.event_digest(turn.shop, SOURCE, f"{message}/{status}")
+        data = {"message": message, "scenario": scenario, "name": name, "channel": channel}
+        on_event(turn, Happened(f"message.{status}", at, f"{digest:015x}", data), digest, None)
+
+
+def _is_older(status: str, verdict: str) -> bool:
+    """Whether the news is of before what is known already: sent is no news of a message that was delivered."""
+    return status == "sent" and verdict in ("delivered", "bounced")
+
+
+def on_permission(turn: Turn, event: Happened, digest: int, consents: dict[str, dict[str, str]]) -> None:
+    """A permission changed: `profile.consents` as it now stands, and `consent.changed` with channel and status."""
+    turn.profile.consents = {channel: dict(told) for channel, told in consents.items()}
+    on_event(turn, event, digest, None)

@@ -1,32 +1,52 @@
 """Why something was sent, deferred, suppressed or never started: the answer of `kurant explain`."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from libs.domain.engine.registry import Registry
+from libs.domain.engine import watch
+from libs.domain.engine.program import Program
 from libs.domain.engine.state import Enrolment, Judged, Profile
+from libs.domain.engine.turn import Turn
 
 
-def explain(registry: Registry, shop: str, profile_id: str, profile: Profile, scenario: str | None) -> dict[str, Any]:
-    """The answer in the shape promised in the interface, for one scenario or all current ones."""
+def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) -> dict[str, Any]:
+    """The answer in the shape promised in the interface, for one scenario or all current ones.
+
+    `kept` are enrolments that the profile's document has let go of. The turn is only looked at.
+    """
+    profile = turn.profile
     rows: dict[str, dict[str, Any]] = {}
-    for program, state in registry.current(shop):
+    for program, state in turn.programs.current(turn.shop):
         judged = profile.judged.get(program.id)
+        watches = [watch.shown(turn, program, one) for one in profile.watches.values() if one.scenario == program.id]
         rows[program.id] = {
             "scenario": program.id,
             "version": judged.version if judged else program.version,
             "state": state,
             "entered": False,
-            "because": judged.because if judged else f"no {program.trigger} has been seen",
+            "because": judged.because if judged else _why_not(turn, program, watches),
             "judged_at": judged.at.isoformat() if judged else None,
             "conditions": _conditions(judged),
+            "watch": watches,
             "enrolments": [],
         }
-    for enrolment in sorted(profile.enrolments, key=lambda one: one.entered_at):
+    own = {enrolment.id: enrolment for enrolment in [*kept, *profile.enrolments]}
+    for enrolment in sorted(own.values(), key=lambda one: one.entered_at):
         row = rows.setdefault(enrolment.scenario, _gone(enrolment))
         row["entered"] = True
         row["enrolments"].append(_enrolment(enrolment))
     chosen = [row for name, row in rows.items() if scenario in (None, name)]
-    return {"profile": profile_id, "scenarios": chosen}
+    zone, origin = turn.zone_with_origin()
+    return {"profile": turn.profile_id, "zone": zone, "zone_from": origin, "scenarios": chosen}
+
+
+def _why_not(turn: Turn, program: Program, watches: list[dict[str, Any]]) -> str:
+    """Why it was never judged."""
+    if watches:
+        return str(watches[-1]["because"] or f"awaits {watches[-1]['due_at']}")
+    if program.watches:
+        return watch.why_not(turn, program)
+    return f"no {program.trigger} has been seen"
 
 
 def _gone(enrolment: Enrolment) -> dict[str, Any]:
@@ -38,6 +58,7 @@ def _gone(enrolment: Enrolment) -> dict[str, Any]:
         "because": enrolment.trigger.type,
         "judged_at": enrolment.entered_at.isoformat(),
         "conditions": [],
+        "watch": [],
         "enrolments": [],
     }
 
@@ -58,6 +79,7 @@ def _enrolment(enrolment: Enrolment) -> dict[str, Any]:
         "restarted": enrolment.round,
         "ended_at": enrolment.ended_at.isoformat() if enrolment.ended_at else None,
         "because": enrolment.because,
+        "arms": enrolment.arms,
         "steps": [
             {
                 "step": taken.step,
@@ -72,5 +94,13 @@ def _enrolment(enrolment: Enrolment) -> dict[str, Any]:
 
 
 def timeline(profile: Profile) -> list[dict[str, Any]]:
-    """What is remembered of the profile's events, oldest first."""
-    return [{"at": past.time.isoformat(), "type": past.type, "data": past.data} for past in profile.history]
+    """What is remembered of the profile's events, oldest first: of each the fields that a scenario looks at."""
+    past = [
+        (time, type, track.fields(place))
+        for type, track in profile.tracks.items()
+        for place, time in enumerate(track.times)
+    ]
+    return [
+        {"at": time.isoformat(), "type": type, "data": data}
+        for time, type, data in sorted(past, key=lambda one: one[0])
+    ]

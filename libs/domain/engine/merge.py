@@ -2,24 +2,38 @@
 
 from datetime import datetime
 
-from libs.domain.engine import run
+from libs.domain.engine import run, watch
+from libs.domain.engine.events import settle
+from libs.domain.engine.learn import blend
 from libs.domain.engine.state import (
     CARTS,
+    HISTORY,
     ORDERS,
+    WANTS,
+    Count,
     Dated,
     Enrolment,
+    Mark,
     Profile,
+    Want,
     keep_newest,
     union,
 )
+from libs.domain.engine.tracks import join
 from libs.domain.engine.turn import Turn
 
 
 def hand_over(turn: Turn, into: str) -> Profile:
-    """What `into` has to absorb; here every call is cancelled, and only a signpost remains."""
+    """What `into` has to absorb; here every call is cancelled, and only a signpost remains.
+
+    An enrolment keeps what it waited for, so that it can wait for that again.
+    """
     leaving = turn.profile
     for enrolment in leaving.running():
+        wait = enrolment.wait
         run.cancel_wait(turn, enrolment)
+        enrolment.wait = wait
+    watch.hand_over(turn)
     turn.profile = Profile(into=into, seen=leaving.seen)
     return leaving
 
@@ -27,19 +41,17 @@ def hand_over(turn: Turn, into: str) -> Profile:
 def absorb(turn: Turn, other: Profile) -> None:
     """Take over the history, traits, carts, orders and enrolments of a profile that was merged into this one."""
     mine = turn.profile
-    for name, value in other.traits.items():
-        told = other.traits_at.get(name)
-        known = mine.traits_at.get(name)
-        if name not in mine.traits or (told and known and told > known):
-            mine.traits[name] = value
-            if told:
-                mine.traits_at[name] = told
+    _traits(mine, other)
     _newest_of(mine.carts, other.carts, CARTS)
     _newest_of(mine.orders, other.orders, ORDERS)
-    known_ids = {past.id for past in mine.history}
-    for past in other.history:
-        if past.id not in known_ids:
-            mine.remember(past)
+    if other.rfm is not None and (mine.rfm is None or mine.rfm.at < other.rfm.at):
+        mine.rfm = other.rfm
+    _wants(mine.wants, other.wants)
+    join(mine.tracks, other.tracks, HISTORY)
+    mine.first = min((at for at in (mine.first, other.first) if at is not None), default=None)
+    for name, count in other.counts.items():
+        known = mine.counts.get(name, Count())
+        mine.counts[name] = Count(known.seen + count.seen, known.latest or count.latest)
     mine.seen = union(other.seen, mine.seen)
     for partition, offset in other.contacts_at.items():
         mine.contacts_at[partition] = max(offset, mine.contacts_at.get(partition, 0))
@@ -50,13 +62,44 @@ def absorb(turn: Turn, other: Profile) -> None:
             mine.judged[scenario] = judged
     for enrolment in other.enrolments:
         _take_over(turn, enrolment)
-    mine.tidy()
+    watch.take_over(turn, other.watches)
+    settle(turn)
+    turn.gone += mine.tidy()
+
+
+def _traits(mine: Profile, other: Profile) -> None:
+    """The newest of each; tags and segments by their own times."""
+    for name, value in other.traits.items():
+        told = other.traits_at.get(name)
+        known = mine.traits_at.get(name)
+        if name not in mine.traits or (told and known and told > known):
+            mine.traits[name] = value
+            if told:
+                mine.traits_at[name] = told
+    _marks(mine.tags, other.tags)
+    _marks(mine.segments, other.segments)
+    if mine.tags:
+        mine.traits["tags"] = sorted(name for name, mark in mine.tags.items() if mark.on)
+
+
+def _marks(mine: dict[str, Mark], other: dict[str, Mark]) -> None:
+    for name, mark in other.items():
+        if name not in mine or mine[name].at < mark.at:
+            mine[name] = mark
+
+
+def _wants(mine: dict[str, Want], other: dict[str, Want]) -> None:
+    for product, want in other.items():
+        known = mine.get(product)
+        how = "".join(sorted(set(want.how) | set(known.how if known else "")))
+        mine[product] = Want(max(want.at, known.at) if known else want.at, how)
+    for product in sorted(mine, key=lambda one: mine[one].at)[:-WANTS]:
+        del mine[product]
 
 
 def _newest_of(mine: dict[str, Dated], other: dict[str, Dated], most: int) -> None:
     for key, dated in other.items():
-        if key not in mine or mine[key].at < dated.at:
-            mine[key] = dated
+        mine[key] = blend(mine[key], dated) if key in mine else dated
     keep_newest(mine, most)
 
 
@@ -68,6 +111,10 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
     mine.enrolments.append(enrolment)
     if enrolment.state == "ended":
         return
+    waited, enrolment.wait = enrolment.wait, None
+    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
+    if program is not None and program.key is None:
+        enrolment.key = turn.profile_id
     rival = next(
         (
             known
@@ -81,11 +128,12 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
         run.end(turn, loser, "profile.merged")
         if loser is enrolment:
             return
-    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
-    if program is not None and (left := run.left_since(turn, program, enrolment)):
+    if program is not None and (left := run.left_since(turn, program, enrolment.key, enrolment.triggered_at)):
         run.end(turn, enrolment, left.type, at=left.time)
         return
-    run.resume(turn, enrolment)
+    run.resume(turn, enrolment, waited)
+    if program is not None and enrolment.wait is not None and enrolment.wait.kind == "until":
+        run.look_again(turn, enrolment, program)
 
 
 def _triggered_at(enrolment: Enrolment) -> datetime:

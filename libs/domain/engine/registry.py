@@ -1,8 +1,40 @@
-"""The published scenarios in memory, indexed by what triggers them."""
+"""The published scenarios in memory, indexed by what can start them and by what they ask about."""
 
 from collections import defaultdict
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from libs.domain.engine.program import Program
+from libs.domain.engine.questions import Asked
+from libs.domain.scenario.model import DateTrigger, InactiveTrigger
+
+DEFAULT_ZONE = "UTC"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """The current scenarios of a shop that are entered at a moment.
+
+    `fingerprint` is the same in every process that knows the same versions. `dates` are those with a date of an
+    event, by the part of the event that holds it; `activity` those that wait for silence, by event type.
+    """
+
+    fingerprint: str
+    programs: dict[str, Program]
+    profile_dates: tuple[Program, ...]
+    dates: dict[str, tuple[Program, ...]]
+    activity: dict[str, tuple[Program, ...]]
+
+
+@dataclass(kw_only=True)
+class Shop:
+    """All that a turn needs of one shop."""
+
+    triggers: dict[str, list[Program]] = field(default_factory=dict)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    watching: Watching | None = None
+    products: bool = False
+    zone: str = DEFAULT_ZONE
 
 
 class Registry:
@@ -11,8 +43,7 @@ class Registry:
     def __init__(self) -> None:
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._states: dict[tuple[str, str], tuple[int, str]] = {}
-        self._triggers: dict[tuple[str, str], list[Program]] = {}
-        self._interesting: dict[str, frozenset[str]] = {}
+        self._shops: dict[str, Shop] = {}
 
     def publish(self, shop: str, program: Program) -> None:
         """Add a version."""
@@ -24,9 +55,17 @@ class Registry:
         self._states[(shop, scenario)] = (version, state)
         self._index(shop)
 
-    def triggered_by(self, shop: str, event_type: str) -> list[Program]:
-        """The current programs of a shop that an event type may start, most important first."""
-        return self._triggers.get((shop, event_type), [])
+    def set_zone(self, shop: str, zone: str) -> None:
+        """Say in which zone the customers of a shop are, of whom nothing better is known."""
+        self._shop(shop).zone = zone
+
+    def shop(self, shop: str) -> Shop:
+        """The index of a shop."""
+        return self._shops.get(shop) or self._shop(shop)
+
+    def shops(self) -> list[str]:
+        """The shops that have scenarios."""
+        return sorted({shop for shop, _ in self._states})
 
     def get(self, shop: str, scenario: str, version: int) -> Program | None:
         """One version, current or not."""
@@ -36,10 +75,6 @@ class Registry:
         """`live`, `paused` or `archived`."""
         return self._states.get((shop, scenario), (0, "archived"))[1]
 
-    def interesting(self, shop: str, event_type: str) -> bool:
-        """Whether any version of the shop's scenarios may ask for this type later."""
-        return event_type in self._interesting.get(shop, ())
-
     def current(self, shop: str) -> list[tuple[Program, str]]:
         """The current version of each scenario of a shop, and its state."""
         return [
@@ -48,17 +83,53 @@ class Registry:
             if owner == shop and (program := self._programs.get((owner, scenario, version)))
         ]
 
+    def _shop(self, shop: str) -> Shop:
+        return self._shops.setdefault(shop, Shop())
+
     def _index(self, shop: str) -> None:
-        by_type: dict[str, list[Program]] = defaultdict(list)
-        for program, state in self.current(shop):
-            if state != "archived":
-                by_type[program.trigger].append(program)
-        self._triggers = {key: programs for key, programs in self._triggers.items() if key[0] != shop}
-        for event_type, programs in by_type.items():
-            self._triggers[(shop, event_type)] = sorted(programs, key=lambda one: -one.priority)
-        self._interesting[shop] = frozenset(
-            event_type
-            for (owner, _, _), program in self._programs.items()
-            if owner == shop
-            for event_type in program.asks_for
-        )
+        """What anybody may start now, most important first; what any version, also an old one, may ask."""
+        index = self._shop(shop)
+        current = [program for program, state in self.current(shop) if state != "archived"]
+        current.sort(key=lambda one: -one.priority)
+        triggers: dict[str, list[Program]] = defaultdict(list)
+        for program in current:
+            for key in program.keys:
+                triggers[key].append(program)
+        asked: dict[str, Asked] = {}
+        for (owner, _, _), program in self._programs.items():
+            if owner == shop:
+                for type, fields in program.asks.items():
+                    asked[type] = asked[type] | fields if type in asked else fields
+        index.triggers, index.asked = dict(triggers), asked
+        index.watching = _watching([program for program in current if program.watches])
+        index.products = any(program.products for program in current)
+
+
+def _watching(programs: list[Program]) -> Watching | None:
+    if not programs:
+        return None
+    known = ";".join(sorted(f"{program.id}@{program.version}" for program in programs))
+    dates: dict[str, list[Program]] = defaultdict(list)
+    activity: dict[str, list[Program]] = defaultdict(list)
+    of_profile: list[Program] = []
+    for program in programs:
+        if isinstance(program.on, DateTrigger):
+            root, _, rest = program.on.date.partition(".")
+            if root == "event":
+                dates[rest.partition(".")[0]].append(program)
+            else:
+                of_profile.append(program)
+        elif isinstance(program.on, InactiveTrigger):
+            for event in program.on.events:
+                activity[event].append(program)
+    return Watching(
+        fingerprint=blake2b(known.encode(), digest_size=6).hexdigest(),
+        programs={program.id: program for program in programs},
+        profile_dates=tuple(of_profile),
+        dates=_frozen(dates),
+        activity=_frozen(activity),
+    )
+
+
+def _frozen(programs: dict[str, list[Program]]) -> dict[str, tuple[Program, ...]]:
+    return {name: tuple({one.id: one for one in found}.values()) for name, found in programs.items()}

@@ -3,17 +3,18 @@
 from datetime import datetime, timedelta
 
 from libs.domain import ids
-from libs.domain.engine.program import Branch, Jump, Program, Send, Stop, WaitFor
+from libs.domain.engine.acts import LATE, draw, mark, put, request
+from libs.domain.engine.program import Await, Branch, Hook, Jump, Lot, Mark, Program, Put, Send, Stop, WaitFor
 from libs.domain.engine.state import Enrolment, Happened, StepTaken, Wait
-from libs.domain.engine.turn import Call, Request, Turn
-from libs.domain.scenario.match import holds
+from libs.domain.engine.trace import trace, unfinished
+from libs.domain.engine.turn import Call, Resumed, Turn
+from libs.domain.scenario.match import holds, past
 from libs.domain.scenario.model import Exit
-from libs.domain.scenario.times import next_open, wait_until
+from libs.domain.scenario.times import is_local, next_open, wait_until
 
 RECHECK = timedelta(minutes=5)
 """How soon a held step (paused scenario, version not known yet) is looked at again."""
-LATE = timedelta(days=3)
-"""How late a message may be sent when its step does not say."""
+__all__ = ["LATE", "RECHECK"]
 
 
 def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
@@ -31,25 +32,133 @@ def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
             return
         step = program.instructions[enrolment.cursor]
         if isinstance(step, WaitFor):
-            due = wait_until(step.wait, enrolment.at, turn.zone(), turn.scope_of(enrolment))
-            enrolment.cursor += 1
-            enrolment.at = due
-            if due > turn.now:
-                _wait(turn, enrolment, step.path, due)
+            if not _wait_for(turn, enrolment, step):
                 return
-        elif isinstance(step, Send):
+        elif isinstance(step, Send | Hook):
             if not _send(turn, enrolment, program, step):
                 return
             enrolment.cursor += 1
         elif isinstance(step, Branch):
-            taken = bool(holds(step.condition, turn.scope_of(enrolment), turn.history(enrolment)))
-            _trace(enrolment, step.path, turn.now, "then" if taken else "else")
+            taken = holds(step.condition, turn.scope_of(enrolment), turn.history(enrolment))
+            trace(enrolment, step.path, turn.now, "then" if taken else "else")
             enrolment.cursor = enrolment.cursor + 1 if taken else step.otherwise
+        elif isinstance(step, Await):
+            if not _await(turn, enrolment, program, step):
+                return
         elif isinstance(step, Jump):
             enrolment.cursor = step.to
+        elif isinstance(step, Lot):
+            enrolment.cursor = draw(turn, enrolment, step)
+        elif isinstance(step, Mark | Put):
+            enrolment.cursor += 1
+            if mark(turn, enrolment, step) if isinstance(step, Mark) else put(turn, enrolment, step):
+                turn.told.append(Resumed(enrolment=enrolment, round=enrolment.round, depth=turn.depth))
+                return  # others react first: what was changed may be an exit of this one
         elif isinstance(step, Stop):
-            end(turn, enrolment, "exit step")
-            return
+            end(turn, enrolment, step.because)
+
+
+def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
+    """Whether the wait is over already."""
+    began = enrolment.at
+    due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
+    enrolment.cursor += 1
+    enrolment.at = due
+    if due <= turn.now:
+        return True
+    _wait(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
+    return False
+
+
+def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> bool:
+    """Go to the one side when the event has happened in time, to the other when the time is over; else wait."""
+    deadline = enrolment.at + step.within
+    found = _happened(turn, enrolment, program, step, deadline)
+    if found is not None:
+        trace(enrolment, step.path, turn.now, "then", f"{step.event} at {found.isoformat()}")
+        enrolment.cursor += 1
+        enrolment.at = found
+        return True
+    if deadline <= turn.now:
+        trace(enrolment, step.path, turn.now, "else", f"no {step.event} until {deadline.isoformat()}")
+        enrolment.cursor = step.otherwise
+        enrolment.at = deadline
+        return True
+    _wait(turn, enrolment, step.path, deadline, "until")
+    return False
+
+
+def _happened(turn: Turn, enrolment: Enrolment, program: Program, step: Await, deadline: datetime) -> datetime | None:
+    """When the event that is waited for happened first since the wait began; by its own time, whenever it came."""
+    track = turn.profile.tracks.get(step.event)
+    if track is None:
+        return None
+    scope = turn.scope_of(enrolment) if step.where is not None else {}
+    for place in range(track.since(enrolment.at), len(track.times)):
+        if track.times[place] > deadline:
+            return None
+        if step.of is not None and not _is_of(track.fields(place), enrolment, program, step.of):
+            continue
+        event = past(step.event, track, place)
+        if step.where is None or holds(step.where, {**scope, "event": event}, turn.history(enrolment)):
+            return track.times[place]
+    return None
+
+
+def _is_of(data: dict[str, object], enrolment: Enrolment, program: Program, name: str) -> bool:
+    """Whether an event of a message is about the message `name` of this enrolment."""
+    told = data.get("message")
+    return any(
+        told == ids.message_id(enrolment.id, step.path, round)
+        for step in program.instructions
+        if isinstance(step, Send) and step.name == name
+        for round in range(enrolment.round, -1, -1)
+    )
+
+
+def awaits(enrolment: Enrolment, program: Program, type: str) -> bool:
+    """Whether an event of this type may end the wait at hand."""
+    if enrolment.wait is None or enrolment.wait.kind != "until":
+        return False
+    step = program.instructions[enrolment.cursor]
+    return isinstance(step, Await) and step.event == type
+
+
+def on_path(enrolment: Enrolment, program: Program) -> bool:
+    """Whether the wait at hand ends at a date that the next event may move."""
+    step = program.instructions[enrolment.cursor - 1] if enrolment.cursor else None
+    if enrolment.wait is None or enrolment.wait.kind != "wait" or not isinstance(step, WaitFor):
+        return False
+    path = step.wait.until_path
+    return path is not None and not path.startswith("event.")
+
+
+def look_again(turn: Turn, enrolment: Enrolment, program: Program) -> None:
+    """Something came that may end the wait for an event."""
+    step = program.instructions[enrolment.cursor]
+    if isinstance(step, Await) and _happened(turn, enrolment, program, step, enrolment.at + step.within):
+        cancel_wait(turn, enrolment, "woken")
+        go_on(turn, enrolment, program)
+
+
+def move(turn: Turn, enrolment: Enrolment, program: Program) -> None:
+    """The zone or a date has changed: a wait that depends on it ends at another moment."""
+    wait = enrolment.wait
+    if wait is None or wait.began is None:
+        return
+    back = enrolment.cursor - 1 if wait.kind == "wait" else enrolment.cursor
+    step = program.instructions[back]
+    if isinstance(step, WaitFor):
+        due = wait_until(step.wait, wait.began, turn.zone(), turn.scope_of(enrolment))
+    elif wait.kind == "window" and program.window is not None:
+        due = next_open(program.window, max(turn.now, wait.began), turn.zone())
+    else:
+        return
+    if due == wait.due_at:
+        return
+    cancel_wait(turn, enrolment, "moved")
+    enrolment.cursor, enrolment.at = back, wait.began
+    go_on(turn, enrolment, program)
 
 
 def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = None) -> None:
@@ -60,56 +169,59 @@ def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = No
     enrolment.ended_at = at or turn.now
 
 
-def cancel_wait(turn: Turn, enrolment: Enrolment) -> None:
+def cancel_wait(turn: Turn, enrolment: Enrolment, verdict: str = "cancelled") -> None:
     """Forget the awaited call and tell the scheduler so."""
     wait = enrolment.wait
     if wait is None:
         return
     enrolment.wait = None
-    turn.sums["steps.cancelled"] += 1
-    turn.cancel.append(_call(enrolment, wait))
-    for taken in reversed(enrolment.steps):
-        if taken.verdict == "waiting":
-            taken.verdict = "cancelled"
-            break
+    turn.revoke(_call(enrolment, wait))
+    unfinished(enrolment, verdict)
 
 
 def hold(turn: Turn, enrolment: Enrolment, path: str, because: str) -> None:
     """Look again in a while, at the same step."""
-    _trace(enrolment, path, turn.now, "held", because)
-    _wait(turn, enrolment, path, turn.now + RECHECK)
+    trace(enrolment, path, turn.now, "held", because)
+    _wait(turn, enrolment, path, turn.now + RECHECK, "held")
 
 
 def is_exit(turn: Turn, way: Exit, event: Happened, key: str) -> bool:
     """Whether this event is the way out `way` for an enrolment of `key`."""
     if way.event != event.type:
         return False
-    return way.where is None or bool(holds(way.where, turn.scope(event, key)))
+    return way.where is None or holds(way.where, turn.scope(event, key), turn.history())
 
 
-def left_since(turn: Turn, program: Program, enrolment: Enrolment) -> Happened | None:
-    """The exit that happened after this trigger but reached us before it."""
-    for past in turn.profile.history:
-        if past.time >= enrolment.triggered_at and any(
-            is_exit(turn, way, past, enrolment.key) for way in program.exits
-        ):
-            return past
-    return None
+def left_since(turn: Turn, program: Program, key: str, start: datetime) -> Happened | None:
+    """The exit that happened since `start` but reached us before what it is an exit of."""
+    first: Happened | None = None
+    for type, ways in program.ways.items():
+        track = turn.profile.tracks.get(type)
+        if track is None:
+            continue
+        for place in range(track.since(start), len(track.times)):
+            if first is not None and track.times[place] >= first.time:
+                break
+            event = Happened(type, track.times[place], "", track.fields(place))
+            if any(is_exit(turn, way, event, key) for way in ways):
+                first = event
+                break
+    return first
 
 
-def resume(turn: Turn, enrolment: Enrolment) -> None:
+def resume(turn: Turn, enrolment: Enrolment, waited: Wait | None) -> None:
     """Wait again, as before, under this profile: the call of the profile it comes from was cancelled."""
-    due = max(enrolment.at, turn.now)
-    _wait(turn, enrolment, "merge", due)
+    due = waited.due_at if waited is not None else enrolment.at
+    kind, began = (waited.kind, waited.began) if waited is not None else ("", None)
+    _wait(turn, enrolment, "merge", max(due, turn.now), kind, began)
 
 
-def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime) -> None:
+def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None) -> None:
     step = ids.step_id(enrolment.id, path, enrolment.calls)
     enrolment.calls += 1
-    enrolment.wait = Wait(step=step, due_at=due)
-    turn.sums["steps.scheduled"] += 1
-    turn.schedule.append(_call(enrolment, enrolment.wait))
-    _trace(enrolment, path, due, "waiting")
+    enrolment.wait = Wait(step, due, kind, began)
+    turn.ask(_call(enrolment, enrolment.wait))
+    trace(enrolment, path, due, "waiting")
 
 
 def _call(enrolment: Enrolment, wait: Wait) -> Call:
@@ -122,7 +234,7 @@ def _call(enrolment: Enrolment, wait: Wait) -> Call:
     )
 
 
-def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send) -> bool:
+def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook) -> bool:
     """Request the message, or say why not. False when the step waits (window closed, scenario paused)."""
     state = turn.programs.state(turn.shop, program.id)
     if state == "archived":
@@ -131,44 +243,20 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send) -> boo
     if state == "paused":
         hold(turn, enrolment, step.path, "paused")
         return False
-    scope = turn.scope_of(enrolment)
-    if step.condition is not None and not holds(step.condition, scope, turn.history(enrolment)):
-        _trace(enrolment, step.path, turn.now, "skipped", "if")
-        return True
-    if program.window is not None:
-        opens = next_open(program.window, max(turn.now, enrolment.at), turn.zone())
-        if opens > turn.now:
-            enrolment.at = opens
-            _trace(enrolment, step.path, turn.now, "deferred", "window")
-            _wait(turn, enrolment, step.path, opens)
-            return False
-    message = ids.message_id(enrolment.id, step.path, enrolment.round)
-    late = step.late if step.late is not None else LATE
-    traits = turn.profile.traits
+    if isinstance(step, Send):
+        if step.condition is not None and not holds(step.condition, turn.scope_of(enrolment), turn.history(enrolment)):
+            trace(enrolment, step.path, turn.now, "skipped", "if")
+            return True
+        if program.window is not None:
+            began = enrolment.at
+            opens = next_open(program.window, max(turn.now, began), turn.zone())
+            if opens > turn.now:
+                enrolment.at = opens
+                trace(enrolment, step.path, turn.now, "deferred", f"window until {opens.isoformat()}")
+                _wait(turn, enrolment, step.path, opens, "window", began)
+                return False
+    made = request(turn, enrolment, program, step)
     turn.sums["messages.requested"] += 1
-    turn.messages.append(
-        Request(
-            message=message,
-            scenario=program.id,
-            version=program.version,
-            enrolment=enrolment.id,
-            path=step.path,
-            name=step.name,
-            channels=list(step.channels),
-            purpose=program.purpose,
-            due_at=enrolment.at,
-            expires_at=enrolment.at + late,
-            cause_at=turn.cause_at,
-            language=traits.get("language"),
-            timezone=turn.zone(),
-            context={name: scope[name] for name in ("profile", "event", "cart", "order", "rfm", "key")},
-            contacts_at=dict(turn.profile.contacts_at),
-            traceparent=enrolment.traceparent,
-        )
-    )
-    enrolment.steps.append(StepTaken(step=step.path, at=turn.now, verdict="requested", message=message))
+    turn.messages.append(made)
+    enrolment.steps.append(StepTaken(step.path, turn.now, "requested", None, made.message))
     return True
-
-
-def _trace(enrolment: Enrolment, path: str, at: datetime, verdict: str, because: str | None = None) -> None:
-    enrolment.steps.append(StepTaken(step=path, at=at, verdict=verdict, because=because))

@@ -1,4 +1,4 @@
-"""What rules remembers of one profile, as one document."""
+"""What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -6,18 +6,30 @@ from typing import Any, Literal
 
 import msgspec
 
+from libs.domain.engine import legacy
+from libs.domain.engine.tracks import Track, remember
+
 Json = dict[str, Any]
 
-HISTORY = 60
-HISTORY_FOR = timedelta(days=30)
+HISTORY = 400
+"""Of a type that a scenario asks about: so many of the newest events are remembered (with a where, as many)."""
+HISTORY_FOR = timedelta(days=400)
+"""So long a condition may look back and be told of all, unless there were more than `HISTORY` of the type."""
+UNASKED = 20
+"""The same for types that nobody asks about yet: a scenario published later begins with these."""
+TYPES = 80
 SEEN = 400
 ENDED = 20
+STEPS = 100
 CARTS = 5
 ORDERS = 5
+WANTS = 50
+MARKS = 200
+NOTHING: Json = {}
 
 
-class Happened(msgspec.Struct, omit_defaults=True):
-    """One past event: `time` is when it happened (UTC)."""
+class Happened(msgspec.Struct, array_like=True):
+    """One event: `time` is when it happened (UTC)."""
 
     type: str
     time: datetime
@@ -25,14 +37,36 @@ class Happened(msgspec.Struct, omit_defaults=True):
     data: Json = {}
 
 
-class Dated(msgspec.Struct, omit_defaults=True):
-    """A cart or an order as last told."""
+class Dated(msgspec.Struct, array_like=True):
+    """A cart, an order, an RFM as last told. `older` are the fields that were told before `at`, and when."""
 
     at: datetime
     data: Json
+    older: dict[str, datetime] = {}
 
 
-class StepTaken(msgspec.Struct, omit_defaults=True):
+class Mark(msgspec.Struct, array_like=True):
+    """Whether a tag (or a segment) is on, and since when."""
+
+    at: datetime
+    on: bool
+
+
+class Want(msgspec.Struct, array_like=True):
+    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`."""
+
+    at: datetime
+    how: str
+
+
+class Count(msgspec.Struct, array_like=True):
+    """How many events met a trigger with `nth`; `latest` of them by time, until that many have come."""
+
+    seen: int = 0
+    latest: Happened | None = None
+
+
+class StepTaken(msgspec.Struct, array_like=True):
     """What became of one step, for `explain`. `at` is the moment it speaks of, platform time."""
 
     step: str
@@ -42,18 +76,23 @@ class StepTaken(msgspec.Struct, omit_defaults=True):
     message: str | None = None
 
 
-class Wait(msgspec.Struct):
-    """The wake-up call that an enrolment waits for (I5): any other is stale."""
+class Wait(msgspec.Struct, array_like=True):
+    """The wake-up call that an enrolment waits for (I5): any other is stale.
+
+    `kind` is `wait`, `until`, `window` or `held`; `began` is kept where the zone or a date may move the end.
+    """
 
     step: str
     due_at: datetime
+    kind: str = ""
+    began: datetime | None = None
 
 
 class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One run of a scenario's version for one key.
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
-    machine got round to it. `triggered_at` moves with each restart, `round` counts them.
+    machine got round to it. `triggered_at` moves with each restart, `round` counts them. `arms` are the lots drawn.
     """
 
     id: str
@@ -71,12 +110,32 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
     wait: Wait | None = None
     sent: dict[str, datetime] = {}
     steps: list[StepTaken] = []
+    arms: dict[str, str] = {}
     ended_at: datetime | None = None
     because: str | None = None
     traceparent: str | None = None
 
 
-class Found(msgspec.Struct, omit_defaults=True):
+class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A date, or the end of a silence, that a scenario waits for before anybody has entered it.
+
+    `due_at` is when the profile would enter; then `step` is the one call that is out. `trigger` is the event that
+    brought the date. `done` is the occurrence that was judged last, so that none is judged twice; `because` says
+    why nothing is awaited.
+    """
+
+    scenario: str
+    key: str
+    version: int
+    due_at: datetime | None = None
+    step: str = ""
+    date: str = ""
+    trigger: Happened | None = None
+    done: str = ""
+    because: str = ""
+
+
+class Found(msgspec.Struct, array_like=True):
     """One condition with the value that was found and the verdict on it."""
 
     path: str
@@ -84,7 +143,7 @@ class Found(msgspec.Struct, omit_defaults=True):
     verdict: bool
 
 
-class Judged(msgspec.Struct, omit_defaults=True):
+class Judged(msgspec.Struct, array_like=True):
     """The last time a trigger of a scenario was judged for this profile."""
 
     at: datetime
@@ -101,12 +160,20 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     traits_at: dict[str, datetime] = {}
     carts: dict[str, Dated] = {}
     orders: dict[str, Dated] = {}
+    rfm: Dated | None = None
+    tags: dict[str, Mark] = {}
+    segments: dict[str, Mark] = {}
     consents: dict[str, dict[str, str]] = {}
-    history: list[Happened] = []
+    wants: dict[str, Want] = {}
+    first: datetime | None = None
+    tracks: dict[str, Track] = {}
+    counts: dict[str, Count] = {}
     seen: list[int] = []
     enrolments: list[Enrolment] = []
     entered: dict[str, datetime] = {}
     judged: dict[str, Judged] = {}
+    watches: dict[str, Watch] = {}
+    looked: str = ""
     contacts_at: dict[str, int] = {}
     into: str | None = None
 
@@ -114,22 +181,25 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
         """The enrolments that have not ended."""
         return [enrolment for enrolment in self.enrolments if enrolment.state == "waiting"]
 
-    def remember(self, event: Happened) -> None:
-        """Keep an event, in the order of its time, within bounds."""
-        self.history.append(event)
-        if len(self.history) > 1 and self.history[-2].time > event.time:
-            self.history.sort(key=lambda past: past.time)
-        if len(self.history) > HISTORY:
-            newest = self.history[-1].time
-            kept = [past for past in self.history if newest - past.time <= HISTORY_FOR]
-            self.history = kept[-HISTORY:]
+    def remember(self, type: str, time: datetime, data: Json | None, keep: int) -> None:
+        """Note an event in the track of its type."""
+        remember(self.tracks, type, time, data, keep)
+        if self.first is None or time < self.first:
+            self.first = time
+        if len(self.tracks) > TYPES:
+            del self.tracks[min(self.tracks, key=lambda name: self.tracks[name].times[-1])]
 
-    def tidy(self) -> None:
-        """Let go of what is over: the oldest ended enrolments."""
+    def tidy(self) -> list[Enrolment]:
+        """Let go of the oldest ended enrolments, and give them to be kept elsewhere."""
+        if len(self.enrolments) <= ENDED:
+            return []
         ended = [enrolment for enrolment in self.enrolments if enrolment.state == "ended"]
-        if len(ended) > ENDED:
-            drop = {enrolment.id for enrolment in sorted(ended, key=_ended_at)[:-ENDED]}
-            self.enrolments = [enrolment for enrolment in self.enrolments if enrolment.id not in drop]
+        if len(ended) <= ENDED:
+            return []
+        gone = sorted(ended, key=_ended_at)[:-ENDED]
+        drop = {enrolment.id for enrolment in gone}
+        self.enrolments = [enrolment for enrolment in self.enrolments if enrolment.id not in drop]
+        return gone
 
 
 def _ended_at(enrolment: Enrolment) -> datetime:
@@ -143,12 +213,14 @@ def newest(dated: dict[str, Dated]) -> Json | None:
 
 def keep_newest(dated: dict[str, Dated], most: int) -> None:
     """Drop the oldest beyond `most`."""
-    for key, _ in sorted(dated.items(), key=lambda item: item[1].at)[:-most]:
-        del dated[key]
+    if len(dated) > most:
+        for key, _ in sorted(dated.items(), key=lambda item: item[1].at)[:-most]:
+            del dated[key]
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Profile)
+_enrolment_decoder = msgspec.msgpack.Decoder(Enrolment)
 
 
 def encode(profile: Profile) -> bytes:
@@ -157,8 +229,29 @@ def encode(profile: Profile) -> bytes:
 
 
 def decode(document: bytes) -> Profile:
-    """The profile again."""
-    return _decoder.decode(document)
+    """The profile again; one of the first form is brought to this one."""
+    try:
+        return _decoder.decode(document)
+    except msgspec.ValidationError:
+        return _decoder.decode(_encoder.encode(legacy.renew(msgspec.msgpack.decode(document))))
+
+
+def from_builtins(value: Any) -> Profile:
+    """A profile out of plain values, as it travels when two become one."""
+    try:
+        return msgspec.convert(value, Profile)
+    except msgspec.ValidationError:
+        return msgspec.convert(legacy.renew(value), Profile)
+
+
+def encode_enrolment(enrolment: Enrolment) -> bytes:
+    """An ended enrolment by itself."""
+    return _encoder.encode(enrolment)
+
+
+def decode_enrolment(document: bytes) -> Enrolment:
+    """The enrolment again."""
+    return _enrolment_decoder.decode(document)
 
 
 def union(left: Iterable[int], right: Iterable[int]) -> list[int]:

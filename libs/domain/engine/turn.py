@@ -1,40 +1,22 @@
 """One turn: a profile, a moment, and what is decided in it."""
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from libs.domain.engine.program import Program
+from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Enrolment, Happened, Json, Profile, newest
-from libs.domain.scenario.match import History
+from libs.domain.scenario.match import History, known_zone
 
-DEFAULT_ZONE = "UTC"
-
-
-class Programs(Protocol):
-    """The published scenarios, as rules knows them."""
-
-    def triggered_by(self, shop: str, event_type: str) -> list[Program]:
-        """The live or paused programs of a shop that this event type may start."""
-        ...
-
-    def get(self, shop: str, scenario: str, version: int) -> Program | None:
-        """One version, or None when it is not known (yet)."""
-        ...
-
-    def state(self, shop: str, scenario: str) -> str:
-        """`live`, `paused` or `archived`."""
-        ...
-
-    def interesting(self, shop: str, event_type: str) -> bool:
-        """Whether an exit or a condition may ask for this type later, so that its data must be kept."""
-        ...
+Programs = Registry
+"""The published scenarios, as rules knows them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """Schedule (or cancel) a wake-up call."""
+    """Schedule (or cancel) a wake-up call. `enrolment` is what it is for: an enrolment or a watch."""
 
     step: str
     due_at: datetime
@@ -45,7 +27,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A message that shall be sent."""
+    """A message that shall be sent. Of several in one turn that with the highest `priority` goes first."""
 
     message: str
     scenario: str
@@ -63,58 +45,117 @@ class Request:
     context: Json
     contacts_at: dict[str, int]
     traceparent: str | None
+    priority: int = 50
+    arms: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Something that a scenario did, to which others may react in the same turn.
+
+    `added` and `removed` are the tags that it changed; `depth` is how many such things led to it.
+    """
+
+    event: Happened
+    added: list[str]
+    removed: list[str]
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """An enrolment that goes on when all have reacted, unless that ended it or made it begin anew."""
+
+    enrolment: Enrolment
+    round: int
+    depth: int
 
 
 @dataclass(kw_only=True)
 class Turn:
     """What a decision may look at, and what it decides.
 
-    `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares.
+    `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
+    reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
+    document lets go of.
     """
 
     shop: str
     profile_id: str
     profile: Profile
-    programs: Programs
+    programs: Registry
     now: datetime
     cause_at: datetime | None = None
     schedule: list[Call] = field(default_factory=list)
     cancel: list[Call] = field(default_factory=list)
     messages: list[Request] = field(default_factory=list)
+    gone: list[Enrolment] = field(default_factory=list)
     sums: Counter[str] = field(default_factory=Counter)
+    told: deque[Told | Resumed] = field(default_factory=deque)
+    depth: int = 0
+
+    def ask(self, call: Call) -> None:
+        """Schedule a call."""
+        self.sums["steps.scheduled"] += 1
+        self.schedule.append(call)
+
+    def revoke(self, call: Call) -> None:
+        """Cancel a call. One that was asked for in this very turn was never asked for."""
+        if call in self.schedule:
+            self.sums["steps.scheduled"] -= 1
+            self.schedule.remove(call)
+        else:
+            self.sums["steps.cancelled"] += 1
+            self.cancel.append(call)
+
+    @property
+    def index(self) -> Shop:
+        """What is known of the shop."""
+        return self.programs.shop(self.shop)
 
     def zone(self) -> str:
         """The customer's IANA zone."""
-        return str(self.profile.traits.get("timezone") or DEFAULT_ZONE)
+        return self.zone_with_origin()[0]
+
+    def zone_with_origin(self) -> tuple[str, str]:
+        """The zone, and who says so: the `profile`, a `hint` (phone prefix, postal code), or the `shop`."""
+        traits = self.profile.traits
+        for name, origin in (("timezone", "profile"), ("timezone_hint", "hint")):
+            told = traits.get(name)
+            if told and known_zone(str(told)):
+                return str(told), origin
+        return self.index.zone, "shop"
 
     def scope(self, event: Happened, key: str | None) -> dict[str, Any]:
         """What the paths of a condition or a template mean, as things are now."""
         profile = self.profile
+        person = {"consents": profile.consents, **profile.traits}
+        if profile.segments:
+            person["segments"] = sorted(name for name, mark in profile.segments.items() if mark.on)
         return {
             "event": {"type": event.type, "time": event.time.isoformat(), "id": event.id, **event.data},
-            "profile": {"consents": profile.consents, **profile.traits},
+            "profile": person,
             "cart": self._cart(event),
             "order": self._order(event),
-            "rfm": None,
+            "rfm": profile.rfm.data if profile.rfm else None,
             "key": key,
+            "zone": self.zone(),
         }
 
     def scope_of(self, enrolment: Enrolment) -> dict[str, Any]:
         """The scope of a running enrolment: its trigger is the event."""
         return self.scope(enrolment.trigger, enrolment.key)
 
-    def history(self, enrolment: Enrolment) -> History:
-        """What `happened` conditions of a running enrolment are judged over."""
+    def history(self, enrolment: Enrolment | None = None) -> History:
+        """What `happened` is judged over; without an enrolment nothing is since it began."""
+        if enrolment is None:
+            return History(now=self.now, tracks=self.profile.tracks)
         return History(
             now=self.now,
-            events=self.profile.history,
+            tracks=self.profile.tracks,
             enrolled_at=enrolment.entered_at,
             sent=enrolment.sent,
         )
-
-    def history_before(self) -> History:
-        """The same for a profile that has not entered."""
-        return History(now=self.now, events=self.profile.history)
 
     def _cart(self, event: Happened) -> Json | None:
         told = event.data.get("cart")

@@ -1,9 +1,11 @@
 """Conditions: does it hold, and what was found. A missing path is unknown, and a comparison with it is false."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -21,28 +23,44 @@ ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class Past(Protocol):
-    """One remembered event."""
+class Track(Protocol):
+    """What is remembered of the events of one type, oldest first."""
 
     @property
-    def type(self) -> str: ...
+    def total(self) -> int:
+        """How many there ever were."""
+        ...
+
     @property
-    def time(self) -> datetime: ...
+    def times(self) -> Sequence[datetime]:
+        """When those that are remembered happened."""
+        ...
+
     @property
-    def data(self) -> dict[str, Any]: ...
+    def dropped(self) -> datetime | None:
+        """When the newest of those that are not remembered any more happened."""
+        ...
+
+    def since(self, start: datetime | None) -> int:
+        """The index of the first not before `start`."""
+        ...
+
+    def fields(self, index: int) -> dict[str, Any]:
+        """What is remembered of the one at `index`."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What `happened` is judged over: events oldest first, and the moments that `since` may name."""
+    """What `happened` is judged over: a track for each type, and the moments that `since` may name."""
 
     now: datetime
-    events: Sequence[Past] = ()
+    tracks: Mapping[str, Track] = field(default_factory=dict)
     enrolled_at: datetime | None = None
     sent: Mapping[str, datetime] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One comparison: the value at the path, and the verdict."""
 
@@ -66,63 +84,106 @@ def lookup(scope: Scope, path: str) -> Any:
 
 def holds(condition: Condition, scope: Scope, history: History | None = None) -> bool:
     """Whether the condition is true of the scope (and, for `happened`, of the history)."""
-    if isinstance(condition, Compare):
-        return _compare(condition, scope)
-    if isinstance(condition, All):
-        return all(holds(part, scope, history) for part in condition.of)
-    if isinstance(condition, AnyOf):
-        return any(holds(part, scope, history) for part in condition.of)
-    if isinstance(condition, Not):
-        return not holds(condition.of, scope, history)
-    return _happened(condition, scope, history)
+    return _holds(condition, scope, history, None)
+
+
+def judge(condition: Condition, scope: Scope, history: History | None = None) -> tuple[bool, list[Found]]:
+    """The same, with every comparison and what was found, in the order written, in one walk."""
+    found: list[Found] = []
+    return _holds(condition, scope, history, found), found
 
 
 def explain(condition: Condition, scope: Scope, history: History | None = None) -> list[Found]:
-    """Every comparison within the condition with what was found, in the order written."""
+    """Every comparison within the condition with what was found."""
+    return judge(condition, scope, history)[1]
+
+
+def _holds(condition: Condition, scope: Scope, history: History | None, out: list[Found] | None) -> bool:
+    """Parts are all looked at when somebody wants to know, else only as far as the verdict needs."""
     if isinstance(condition, Compare):
         found = lookup(scope, condition.path)
-        return [Found(path=condition.path, found=found, verdict=_compare(condition, scope))]
+        verdict = _compare(condition, found, scope)
+        if out is not None:
+            out.append(Found(condition.path, _short(found), verdict))
+        return verdict
     if isinstance(condition, All | AnyOf):
-        return [found for part in condition.of for found in explain(part, scope, history)]
+        parts: Iterable[bool] = (_holds(part, scope, history, out) for part in condition.of)
+        if out is not None:
+            parts = list(parts)
+        return all(parts) if isinstance(condition, All) else any(parts)
     if isinstance(condition, Not):
-        return explain(condition.of, scope, history)
-    count = _count(condition, scope, history)
-    return [Found(path=f"happened({condition.event})", found=count, verdict=_happened(condition, scope, history))]
+        return not _holds(condition.of, scope, history, out)
+    count, certain = _count(condition, scope, history)
+    verdict = ORDERED[condition.times.op](count, condition.times.value)
+    if out is not None:
+        out.append(Found(f"happened({condition.event})", count if certain else f"at least {count}", verdict))
+    return verdict
 
 
-def _compare(condition: Compare, scope: Scope) -> bool:
-    found = lookup(scope, condition.path)
+def _short(found: Any) -> Any:
+    """A value as it is worth keeping with the verdict."""
+    if isinstance(found, str):
+        return found if len(found) <= 200 else f"{found[:200]}…"
+    if isinstance(found, Mapping) or (isinstance(found, list) and len(found) > 20):
+        return f"({len(found)} entries)"
+    return found
+
+
+def _compare(condition: Compare, found: Any, scope: Scope) -> bool:
     if condition.op == "exists":
         return (found is not None) is bool(condition.value)
     wanted = scope.get("key") if condition.own_key else condition.value
     if found is None or wanted is None:
         return condition.op == "ne" and found is not None
     if condition.op in ("in", "nin"):
-        among = any(_ordered("eq", found, one, scope) for one in wanted)
+        values = found if isinstance(found, list) else [found]
+        among = any(_ordered("eq", value, one, scope) for value in values for one in wanted)
         return among is (condition.op == "in")
     if condition.op == "contains":
         if isinstance(found, str):
             return str(wanted).casefold() in found.casefold()
-        return isinstance(found, Sequence | Mapping) and wanted in found
+        if isinstance(found, Mapping):
+            return wanted in found
+        return isinstance(found, Sequence) and any(_ordered("eq", one, wanted, scope) for one in found)
     if condition.op == "starts_with":
         return isinstance(found, str) and found.casefold().startswith(str(wanted).casefold())
     return _ordered(condition.op, found, wanted, scope)
 
 
+@lru_cache(maxsize=8192)
+def _number(value: str | int | float | Decimal) -> Decimal | None:
+    return decimal(value)
+
+
 def _ordered(op: str, found: Any, wanted: Any, scope: Scope) -> bool:
     """Compare as numbers where both are, else as times, else as text; lists are equal item by item."""
-    judge = ORDERED[op]
+    compared = ORDERED[op]
     if isinstance(found, bool) or isinstance(wanted, bool):
-        return op in ("eq", "ne") and judge(found, wanted)
-    numbers = decimal(found), decimal(wanted)
-    if numbers[0] is not None and numbers[1] is not None:
-        return judge(numbers[0], numbers[1])
+        return op in ("eq", "ne") and compared(found, wanted)
+    if isinstance(found, str | int | float | Decimal) and isinstance(wanted, str | int | float | Decimal):
+        left, right = _number(found), _number(wanted)
+        if left is not None and right is not None:
+            return compared(left, right)
+    if _is_date(found) or _is_date(wanted):  # a day is compared with days
+        days = _day(found, scope), _day(wanted, scope)
+        if days[0] is not None and days[1] is not None:
+            return compared(days[0], days[1])
     times = moment(found, scope), moment(wanted, scope)
     if times[0] is not None and times[1] is not None:
-        return judge(times[0], times[1])
+        return compared(times[0], times[1])
     if isinstance(found, str) and isinstance(wanted, str):
-        return judge(found, wanted)
-    return op in ("eq", "ne") and judge(found, wanted)
+        return compared(found, wanted)
+    return op in ("eq", "ne") and compared(found, wanted)
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 10 and value[4] == "-" == value[7]
+
+
+def _day(value: Any, scope: Scope) -> date | None:
+    """The day that a date, or a time in the customer's zone, is on."""
+    told = moment(value, scope)
+    return None if told is None else told.astimezone(_zone_of(scope)).date()
 
 
 def moment(value: Any, scope: Scope) -> datetime | None:
@@ -137,38 +198,60 @@ def moment(value: Any, scope: Scope) -> datetime | None:
     else:
         return None
     if told.tzinfo is None:
-        told = told.replace(tzinfo=zone(lookup(scope, "profile.timezone")))
-    return told.astimezone(UTC)
+        told = told.replace(tzinfo=_zone_of(scope))
+    try:
+        return told.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _zone_of(scope: Scope) -> ZoneInfo:
+    """The customer's zone: as the engine has found it, else the trait."""
+    return zone(scope.get("zone") or lookup(scope, "profile.timezone"))
+
+
+@lru_cache(maxsize=1024)
+def known_zone(name: str) -> ZoneInfo | None:
+    """The IANA zone of that name, or None."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return None
 
 
 def zone(name: Any) -> ZoneInfo:
     """The IANA zone of that name, UTC where there is none."""
-    try:
-        return ZoneInfo(str(name or "UTC"))
-    except (ValueError, OSError, KeyError):
-        return ZoneInfo("UTC")
+    return (known_zone(str(name)) if name else None) or ZoneInfo("UTC")
 
 
-def _happened(condition: Happened, scope: Scope, history: History | None) -> bool:
-    return ORDERED[condition.times.op](_count(condition, scope, history), condition.times.value)
-
-
-def _count(condition: Happened, scope: Scope, history: History | None) -> int:
-    if history is None:
-        return 0
+def _count(condition: Happened, scope: Scope, history: History | None) -> tuple[int, bool]:
+    """How often, and whether that is all: more may have happened than is remembered."""
+    track = history.tracks.get(condition.event) if history else None
+    if history is None or track is None:
+        return 0, True
     since = condition.since
     start: datetime | None = None
     if since.within is not None:
-        start = history.now - since.within
+        start = history.now - min(since.within, timedelta(days=36_500))
     elif since.enrolled:
         start = history.enrolled_at
     elif since.sent is not None:
         start = history.sent.get(since.sent)
         if start is None:
-            return 0
-    return sum(
-        past.type == condition.event
-        and (start is None or past.time >= start)
-        and (condition.where is None or holds(condition.where, {**scope, "event": past.data}, history))
-        for past in history.events
+            return 0, True
+    if start is None and condition.where is None:
+        return track.total, True
+    certain = track.dropped is None or (start is not None and track.dropped < start)
+    first, last = track.since(start), len(track.times)
+    if condition.where is None:
+        return last - first, certain
+    count = sum(
+        _holds(condition.where, {**scope, "event": past(condition.event, track, place)}, history, None)
+        for place in range(first, last)
     )
+    return count, certain
+
+
+def past(type: str, track: Track, place: int) -> dict[str, Any]:
+    """A remembered event, as `event` of a condition."""
+    return {"type": type, "time": track.times[place].isoformat(), **track.fields(place)}

@@ -78,13 +78,18 @@ class EventTrigger(Node, frozen=True, kw_only=True):
 
 
 class DateTrigger(Node, frozen=True, kw_only=True):
-    """`date: profile.birthday` with `before` or `after`, `at`, `every`."""
+    """`date: profile.birthday` with `before` or `after`, `at`, `every`, `late`.
+
+    `months` counts by the calendar, below zero for `before`.
+    """
 
     date: str
     before: timedelta | None = None
     after: timedelta | None = None
+    months: int = 0
     at: time | None = None
     every: Literal["year"] | None = None
+    late: timedelta | None = None
 
 
 class InactiveTrigger(Node, frozen=True, kw_only=True):
@@ -156,7 +161,10 @@ class Window(Node, frozen=True, kw_only=True):
 
 
 class Wait(Node, frozen=True, kw_only=True):
-    """`for_` (a duration, then at the next `at`), or `until` a local time (on `days`) or a date at a path."""
+    """`for_` (a duration, then at the next `at`), or `until` a local time (on `days`) or a date at a path.
+
+    `months` count by the calendar: of `for_`, or around the date at the path.
+    """
 
     path: str
     for_: timedelta | None = None
@@ -202,7 +210,7 @@ class Until(Node, frozen=True, kw_only=True):
 
 
 class Split(Node, frozen=True, kw_only=True):
-    """By lot: `arms` are shares of the whole, each with its steps."""
+    """By lot: `arms` are shares (of their sum), each with its steps. The arm `holdout` gets nothing."""
 
     path: str
     name: str

@@ -38,6 +38,7 @@ FIELDS = (
 )
 VERBS = ("wait", "send", "if", "until", "split", "tag", "untag", "set", "webhook", "exit")
 CHANNELS = ("email", "sms", "push", "whatsapp", "viber")
+PERCENT = re.compile(r"\d{1,2}(\.\d+)?\s*%?")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 __all__ = ["Finding", "ScenarioError", "parse", "parse_with_source"]
@@ -116,6 +117,8 @@ class _Reader(ConditionReader):
 
     def _event_trigger(self, value: dict[str, Any]) -> EventTrigger:
         statuses = value.get("statuses") or []
+        if "nth" in value and isinstance(value["nth"], int) and value["nth"] < 1:
+            self.error("trigger/nth", "the first event is `nth: 1`")
         return EventTrigger(
             event=self.text("trigger/event", value["event"]),
             where=self.condition("trigger/where", value["where"]) if value.get("where") else None,
@@ -126,38 +129,72 @@ class _Reader(ConditionReader):
     def _date_trigger(self, value: dict[str, Any]) -> DateTrigger:
         if value.get("every") not in (None, "year"):
             self.error("trigger/every", "every can only be `year`")
+        before, after, by_calendar = self._around("trigger", value)
+        date = self.path("trigger/date", value["date"])
+        if date and date.partition(".")[0] not in ("profile", "event"):
+            self.error("trigger/date", f"{date} is neither of the profile nor of an event", "`profile.birthday`")
         return DateTrigger(
-            date=self.path("trigger/date", value["date"]),
-            before=self.duration("trigger/before", value["before"]) if "before" in value else None,
-            after=self.duration("trigger/after", value["after"]) if "after" in value else None,
+            date=date,
+            before=before,
+            after=after,
+            months=by_calendar,
             at=self.clock("trigger/at", value["at"]) if "at" in value else None,
             every="year" if value.get("every") == "year" else None,
+            late=self.duration("trigger/late", value["late"]) if "late" in value else None,
         )
+
+    def _around(self, path: str, value: dict[str, Any]) -> tuple[timedelta | None, timedelta | None, int]:
+        """`before` and `after` as lengths of time, and what of them is months as months."""
+        found: dict[str, timedelta | None] = {"before": None, "after": None}
+        by_calendar = 0
+        for name, sign in (("before", -1), ("after", 1)):
+            if name in value:
+                length = self.duration(f"{path}/{name}", value[name])
+                count = months(value[name])
+                by_calendar += sign * count
+                found[name] = None if count else length
+        return found["before"], found["after"], by_calendar
 
     def _inactive_trigger(self, value: dict[str, Any]) -> InactiveTrigger | None:
         told = value["inactive"]
-        if not isinstance(told, dict) or not {"events", "for"} <= set(told):
+        if not isinstance(told, dict) or not {"events", "for"} <= set(told) or not told["events"]:
             self.error("trigger/inactive", "inactive needs `events` and `for`")
             return None
+        self.known("trigger/inactive", told, ("events", "for"))
         return InactiveTrigger(
             events=tuple(self.texts("trigger/inactive/events", told["events"])),
             lasting=self.duration("trigger/inactive/for", told["for"]),
         )
 
+    def _told(self, name: str, value: dict[str, Any], fields: tuple[str, ...], example: str) -> dict[str, Any]:
+        """The mapping of a trigger, with at least one of its fields."""
+        told = value[name]
+        if not isinstance(told, dict) or not set(fields) & set(told):
+            self.error(f"trigger/{name}", f"{name} needs {' or '.join(fields)}", f"`{example}`")
+            return {}
+        self.known(f"trigger/{name}", told, fields)
+        return told
+
     def _rfm_trigger(self, value: dict[str, Any]) -> RfmTrigger:
-        told = value["rfm"] if isinstance(value["rfm"], dict) else {}
+        told = self._told("rfm", value, ("from", "to"), "rfm: {from: [loyal], to: [at-risk]}")
         return RfmTrigger(
             left=tuple(self.texts("trigger/rfm/from", told.get("from") or [])),
             to=tuple(self.texts("trigger/rfm/to", told.get("to") or [])),
         )
 
     def _segment_trigger(self, value: dict[str, Any]) -> SegmentTrigger:
-        told = value["segment"] if isinstance(value["segment"], dict) else {}
-        return SegmentTrigger(enters=told.get("enters"), leaves=told.get("leaves"))
+        told = self._told("segment", value, ("enters", "leaves"), "segment: {enters: vip}")
+        return SegmentTrigger(
+            enters=self.text("trigger/segment/enters", told.get("enters")) or None,
+            leaves=self.text("trigger/segment/leaves", told.get("leaves")) or None,
+        )
 
     def _tag_trigger(self, value: dict[str, Any]) -> TagTrigger:
-        told = value["tag"] if isinstance(value["tag"], dict) else {}
-        return TagTrigger(added=told.get("added"), removed=told.get("removed"))
+        told = self._told("tag", value, ("added", "removed"), "tag: {added: vip}")
+        return TagTrigger(
+            added=self.text("trigger/tag/added", told.get("added")) or None,
+            removed=self.text("trigger/tag/removed", told.get("removed")) or None,
+        )
 
     def _stock_trigger(self, value: dict[str, Any]) -> StockTrigger:
         if value["stock"] != "back":
@@ -165,8 +202,11 @@ class _Reader(ConditionReader):
         return StockTrigger()
 
     def _price_trigger(self, value: dict[str, Any]) -> PriceTrigger:
-        told = value["price"] if isinstance(value["price"], dict) else {}
-        return PriceTrigger(drops=str(told.get("drops")))
+        told = self._told("price", value, ("drops",), "price: {drops: 10%}")
+        drops = str(told.get("drops", "1%"))
+        if not PERCENT.fullmatch(drops):
+            self.error("trigger/price/drops", f"{drops} is no part of a price", "`10%`")
+        return PriceTrigger(drops=drops)
 
     def exits(self, value: Any) -> Iterable[Exit]:
         for index, item in enumerate(value if isinstance(value, list) else [value]):
@@ -215,11 +255,33 @@ class _Reader(ConditionReader):
             self.error(path, "this step is not known", near or f"one of: {', '.join(VERBS)}")
             return None
         if verb in ("tag", "untag", "set", "webhook"):
-            what = value[verb] if isinstance(value[verb], dict) else {"value": value[verb]}
-            return Act(path=path, verb=cast(Literal["tag", "untag", "set", "webhook"], verb), what=what)
+            return self._act(path, cast(Literal["tag", "untag", "set", "webhook"], verb), value)
         if verb == "exit":
             return Stop(path=path)
         return cast(Step | None, getattr(self, f"_{verb}")(path, value))
+
+    def _act(self, path: str, verb: Literal["tag", "untag", "set", "webhook"], value: dict[str, Any]) -> Act | None:
+        """`tag` and `untag` come as `add` and `remove` (a bare word or list is the verb's own), `webhook` as a map."""
+        self.known(path, value, (verb,))
+        told, where = value[verb], f"{path}/{verb}"
+        if verb == "set":
+            if not isinstance(told, dict) or not told:
+                self.error(where, "set names fields of the profile", "`set: {vip_since: 2026}`")
+                return None
+            return Act(path=path, verb=verb, what=told)
+        if verb == "webhook":
+            what = told if isinstance(told, dict) else {"url": told}
+            if not isinstance(what.get("url"), str):
+                self.error(where, "a webhook needs a `url`", "`webhook: {url: https://…}`")
+                return None
+            return Act(path=path, verb=verb, what=what)
+        what = told if isinstance(told, dict) else {"add" if verb == "tag" else "remove": told}
+        self.known(where, what, ("add", "remove"))
+        tags = {name: self.texts(f"{where}/{name}", what[name]) for name in ("add", "remove") if what.get(name)}
+        if not tags:
+            self.error(where, f"{verb} names tags", "`tag: {add: [vip]}`")
+            return None
+        return Act(path=path, verb=verb, what=tags)
 
     def _wait(self, path: str, value: dict[str, Any]) -> Wait | None:
         self.known(path, value, ("wait",))
@@ -237,11 +299,13 @@ class _Reader(ConditionReader):
         if until is None:
             self.error(f"{path}/wait", "a wait needs `for` or `until`", "`wait: 3d`")
             return None
+        before, after, by_calendar = self._around(f"{path}/wait", told)
         return Wait(
             path=path,
             until_path=self.path(f"{path}/wait/until", until),
-            before=self.duration(f"{path}/wait/before", told["before"]) if "before" in told else None,
-            after=self.duration(f"{path}/wait/after", told["after"]) if "after" in told else None,
+            before=before,
+            after=after,
+            months=by_calendar,
         )
 
     def _wait_for(self, path: str, where: str, told: Any, at: time | None) -> Wait:
@@ -283,10 +347,11 @@ class _Reader(ConditionReader):
         if not isinstance(told, dict) or "event" not in told or "within" not in value:
             self.error(path, "until needs an event and `within`", "`until: {event: message.clicked}` `within: 48h`")
             return None
+        self.known(f"{path}/until", told, ("event", "of", "where"))
         return Until(
             path=path,
             event=self.text(f"{path}/until/event", told["event"]),
-            of=told.get("of"),
+            of=self.text(f"{path}/until/of", told.get("of")) or None,
             where=self.condition(f"{path}/until/where", told["where"]) if told.get("where") else None,
             within=self.duration(f"{path}/within", value["within"]),
             then=self.steps(f"{path}/then", value.get("then") or []),
@@ -299,13 +364,18 @@ class _Reader(ConditionReader):
             self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
             return None
         arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
+        self.known(path, value, ("split", *arms))
+        if not told.get("name"):
+            self.error(f"{path}/split", "a split has a name, by which lots are drawn", "`split: {name: subject, …}`")
+        if not arms or min(arms.values()) < 0 or not sum(arms.values()):
+            self.error(f"{path}/split/arms", "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
         steps = {arm: self.steps(f"{path}/{arm}", value[arm]) for arm in arms if arm in value}
         return Split(path=path, name=str(told.get("name") or ""), arms=arms, steps=steps)
 
 
 TRIGGERS: dict[str, tuple[str, ...]] = {
     "event": ("event", "where", "nth", "statuses"),
-    "date": ("date", "before", "after", "at", "every"),
+    "date": ("date", "before", "after", "at", "every", "late"),
     "inactive": ("inactive",),
     "rfm": ("rfm",),
     "segment": ("segment",),

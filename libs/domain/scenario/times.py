@@ -8,7 +8,7 @@ from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from libs.domain.scenario.match import lookup, moment, zone
+from libs.domain.scenario.match import lookup, zone
 from libs.domain.scenario.model import DAYS, Wait, Window
 
 
@@ -39,25 +39,80 @@ def _after_gap(local: datetime) -> datetime:
 def wait_until(wait: Wait, start: datetime, zone_name: str, scope: dict[str, Any]) -> datetime:
     """When a wait that begins at `start` (UTC) is over (UTC). A path without a date does not wait."""
     if wait.until_path is not None:
-        told = moment(lookup(scope, wait.until_path), {"profile": {"timezone": zone_name}})
-        if told is None:
-            return start
-        return max(start, told - (wait.before or timedelta()) + (wait.after or timedelta()))
+        shift = (wait.after or timedelta()) - (wait.before or timedelta())
+        told = moved(lookup(scope, wait.until_path), zone_name, shift=shift, months=wait.months)
+        return start if told is None else max(start, told)
     end = _later(start, wait, zone_name)
     clock = wait.at or wait.until
     return end if clock is None else _next(end, clock, wait.days, zone_name)
 
 
+def is_local(wait: Wait) -> bool:
+    """Whether its end depends on the customer's zone."""
+    return bool(wait.months or wait.at or wait.until or wait.until_path)
+
+
+def moved(
+    value: Any, zone_name: str, *, shift: timedelta = timedelta(), months: int = 0, at: time | None = None
+) -> datetime | None:
+    """The instant (UTC) some days and months from a date or time that an event or a profile holds, at `at` if given.
+
+    Days and months count on the wall of the zone, hours beyond them by the clock. A date alone is its midnight.
+    """
+    told = value if isinstance(value, datetime) else _read(value)
+    if told is None:
+        return None
+    try:
+        days = int(shift / timedelta(days=1))
+        rest = shift - timedelta(days=days)
+        if told.tzinfo is not None:
+            if not days and not months and at is None:
+                return told.astimezone(UTC) + rest
+            told = told.astimezone(zone(zone_name))
+        day = _months_on(told.date(), months) + timedelta(days=days)
+        return at_local(day, at or told.time(), zone_name) + rest
+    except (OverflowError, ValueError):
+        return None
+
+
+def _read(value: Any) -> datetime | None:
+    if not isinstance(value, str) or len(value) < 10 or value[4:5] != "-":
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def yearly(value: Any, year: int, zone_name: str) -> date | None:
+    """The day in `year` on which a date (`1990-03-09`, `--03-09`) comes round.
+
+    29 February comes round on 28 February in a year that has none. None before the year of the date itself.
+    """
+    if isinstance(value, str) and value.startswith("--"):
+        value = f"1904-{value[2:]}"
+    told = value if isinstance(value, datetime) else _read(value)
+    if told is None:
+        return None
+    if told.tzinfo is not None:
+        told = told.astimezone(zone(zone_name))
+    if year < told.year:
+        return None
+    return date(year, told.month, min(told.day, _days_in(year, told.month)))
+
+
 def _later(start: datetime, wait: Wait, zone_name: str) -> datetime:
-    """`for` counts whole days on the wall when an hour of the day is asked for, else seconds."""
+    """`for` in months counts by the calendar of the zone, else seconds."""
     if not wait.months:
         return start + (wait.for_ or timedelta())
     local = start.astimezone(zone(zone_name))
-    count = local.year * 12 + local.month - 1 + wait.months
-    year, month = divmod(count, 12)
-    day = min(local.day, _days_in(year, month + 1))
-    moved = at_local(date(year, month + 1, day), local.time(), zone_name)
-    return moved + (wait.for_ or timedelta())
+    return at_local(_months_on(local.date(), wait.months), local.time(), zone_name) + (wait.for_ or timedelta())
+
+
+def _months_on(day: date, months: int) -> date:
+    """So many months on (or back), on the last day where the month is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, _days_in(year, month + 1)))
 
 
 def _days_in(year: int, month: int) -> int:
