@@ -196,15 +196,15 @@ def _ivan(script: _Script) -> tuple[str, str]:
 def _jola(script: _Script) -> tuple[str, str]:
     script.call(0.2, "Jola leaves a lamp in her cart", script.cart("Jola", 0.2, "lamp"))
     cart = {"id": f"c-{script.run}-jola"}
-    script.call(0.8, "Jola empties her cart", script.event("cart.cleared", "web", 0.8, **script.who("Jola"), cart=cart))
+    script.call(0.5, "Jola empties her cart", script.event("cart.cleared", "web", 0.5, **script.who("Jola"), cart=cart))
     return "Jola", "empties the cart"
 
 
 def _karl(script: _Script) -> tuple[str, str]:
     script.call(0.3, "Karl leaves a table in his cart", script.cart("Karl", 0.3, "table"))
-    script.call(0.9, "Karl agrees to mails", script.consent("Karl", 0.9, how="account page"))
+    script.call(0.6, "Karl agrees to mails", script.consent("Karl", 0.6, how="account page"))
     script.call(5, "Karl pays on the web", script.order("Karl", 5, "web", script.who("Karl"), "420.00"))
-    return "Karl", "agrees to mails just before the first"
+    return "Karl", "agrees to mails before the first"
 
 
 def _lena(script: _Script) -> tuple[str, str]:

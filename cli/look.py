@@ -81,7 +81,8 @@ def _explain_scenario(part: dict[str, Any]) -> None:
         line(f"  enrolment {enrolment['key']}: {enrolment['state']}, entered {enrolment['entered_at']}{ended}")
         for step in enrolment["steps"]:
             reason = f" ({step['because']})" if step.get("because") else ""
-            line(f"    {step['at']}  {step['step']}: {step['verdict']}{reason}")
+            name = f" {step['name']}" if step.get("name") else ""
+            line(f"    {step['at']}  {step['step']}{name}: {step['verdict']}{reason}")
 
 
 def audit(data: Data = None, as_json: Json = False) -> None:

@@ -61,7 +61,7 @@ def publish_bundle(target: Target, shop: str | None, files: dict[str, str]) -> d
 @app.command()
 def lint(paths: Paths, as_json: Json = False) -> None:
     """Check scenarios without a platform."""
-    from libs.domain.scenario.check import check_bundle
+    from libs.domain.lint.check import check_bundle
 
     names = ("file", "line", "column", "path", "message", "hint", "severity")
     wrong = 0

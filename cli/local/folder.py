@@ -14,6 +14,7 @@ import yaml
 from cli.local.ports import HOST, Ports
 from cli.local.process import LocalError
 
+SENDER = "Demo shop <hello@demo.example>"
 NOT_OURS = "does not look like a data folder of Kurant"
 
 
@@ -85,8 +86,8 @@ class Folder:
             write_private(self.secrets, yaml.safe_dump({"keys": [{"id": "k1", "secret": secret}]}))
         first = "# Made by `kurant up`; delete the next line and edit to keep your own.\n# generated\n"
         if not self.gateways.exists() or self.gateways.read_text().startswith(first):
-            rows = [{"name": "mail", "kind": "smtp", "url": f"smtp://{HOST}:{ports.smtp}"}]
-            self.gateways.write_text(first + yaml.safe_dump({"gateways": rows}, sort_keys=False))
+            mail = {"name": "mail", "kind": "smtp", "url": f"smtp://{HOST}:{ports.smtp}", "sender": SENDER}
+            self.gateways.write_text(first + yaml.safe_dump({"gateways": [mail]}, sort_keys=False))
 
     def write_addresses(self, ports: Ports, database_url: str) -> None:
         """Write `platform.yaml`; it holds the database's password, hence private."""

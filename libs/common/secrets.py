@@ -39,6 +39,7 @@ class Secrets:
         self._newest = next(iter(keys))
         self._oldest = next(reversed(keys))
         self._derived = lru_cache(maxsize=256)(self._derive)
+        self._serializer = lru_cache(maxsize=64)(self._make_serializer)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -75,7 +76,7 @@ class Secrets:
         except BadData:
             raise BadToken(f"not a valid {use} token") from None
 
-    def _serializer(self, use: str) -> URLSafeSerializer:
+    def _make_serializer(self, use: str) -> URLSafeSerializer:
         oldest_first = [self._derived(key, f"token:{use}") for key in reversed(self._keys)]
         return URLSafeSerializer(oldest_first, salt=use, signer_kwargs={"digest_method": hashlib.sha256})
 

@@ -9,7 +9,8 @@ from libs.common.http.client import Client
 from libs.common.http.problem import Problem, unavailable
 
 PATIENCE = 3.0
-"""Seconds that a service is given to say how it is."""
+"""Seconds that a service is given to say how it is, and rules to learn of a scenario."""
+LOOK_AGAIN = 0.05
 
 
 class Peers:
@@ -42,6 +43,23 @@ class Peers:
                 raise
             raise Problem(404, f"no customer of shop {shop} is known by this {kind}: has an event been sent?") from None
         return str(found["profile"])
+
+    async def acted_on(self, shop: str, id: str, version: int, state: str) -> bool:
+        """Whether rules has learned of a scenario's state, so that the next event is judged by it. Never raises.
+
+        Of several replicas of rules one is asked.
+        """
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        wanted = {"id": id, "version": version, "state": state}
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                known = await self._clients["rules"].ask("GET", "/v1/scenarios", params={"shop": shop})
+            except (Unavailable, Problem):
+                return False
+            if wanted in known:
+                return True
+            await asyncio.sleep(LOOK_AGAIN)
+        return False
 
     async def how(self, service: str) -> tuple[bool, dict[str, Any] | None]:
         """Whether a service is ready, and its own status (None: it did not say). Never raises."""

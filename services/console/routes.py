@@ -15,7 +15,7 @@ from libs.common.errors import Unavailable
 from libs.common.http.auth import Caller
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
-from libs.domain.scenario.check import MAIN, check_bundle, errors
+from libs.domain.lint.check import MAIN, check_bundle, errors
 from libs.domain.scenario.parse import IDENTIFIER, parse
 from services.console import handlers, store
 from services.console.clients import Peers
@@ -56,18 +56,18 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
         more: dict[str, Any] = {"errors": [{"field": error.field, "message": str(error)}]} if error.field else {}
         return Problem(error.status, str(error), **more).response()
 
-    _install_publish(app, parts, tell)
-    _install_scenarios(app, parts, tell)
+    _install_publish(app, parts, peers, tell)
+    _install_scenarios(app, parts, peers, tell)
     _install_keys(app, parts, keys)
     _install_views(app, parts, peers)
     _install_sums(app, parts, peers)
 
 
-def _install_publish(app: FastAPI, parts: Parts, tell: Tell) -> None:
+def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
     @app.post("/v1/scenarios", status_code=201, tags=["scenarios"], openapi_extra=_takes(Publication))
     async def publish(request: Request, response: Response) -> dict[str, Any]:
         """Check and publish a scenario. 201 a new version, 200 unchanged, 202 stored and told to Kafka later,
-        422 with `errors` when it is wrong.
+        422 with `errors` when it is wrong. `acted_on` says that the next event will be judged by it.
         """
         caller = await parts.gate.caller(request, "admin")
         body = await _body(request, Publication)
@@ -88,6 +88,7 @@ def _install_publish(app: FastAPI, parts: Parts, tell: Tell) -> None:
             "changed": change.fresh,
             "state": change.state,
             "published": published,
+            "acted_on": published and await peers.acted_on(shop, id, change.version, change.state),
             "warnings": warnings,
         }
 
@@ -116,7 +117,7 @@ async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, h
     return scenario.id, change
 
 
-def _install_scenarios(app: FastAPI, parts: Parts, tell: Tell) -> None:
+def _install_scenarios(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
     @app.get("/v1/scenarios", tags=["scenarios"])
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """The shop's scenarios, each with its current version and its state."""
@@ -162,7 +163,8 @@ def _install_scenarios(app: FastAPI, parts: Parts, tell: Tell) -> None:
                 await store.change(connection, own, id, current.version, state, parts.clock.now())
         published = await tell(own, id)
         response.status_code = 200 if published else 202
-        return {"id": id, "version": current.version, "state": state, "published": published}
+        acted_on = published and await peers.acted_on(own, id, current.version, state)
+        return {"id": id, "version": current.version, "state": state, "published": published, "acted_on": acted_on}
 
 
 def _install_keys(app: FastAPI, parts: Parts, keys: KeyStore) -> None:

@@ -1,5 +1,6 @@
 """The composition root of dispatch: a loop that keeps what is asked for, a worker that sends it, a teller."""
 
+import asyncio
 import ipaddress
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -52,8 +53,16 @@ class Dispatch:
             with trace.span("dispatch.requested", one.traceparent, "consumer") as traceparent:
                 traced.append(handlers.traced(one, traceparent))
         if traced:
-            await store.insert(connection, traced, self._clock.now())
+            await store.insert(connection, traced, self._clock.now(), by=self.worker.name)
         return Outcome(poison=poison, after=self.worker.wake)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`, finish what is under way, and tell of all of it."""
+        finished = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.teller.run(finished))
+            await self.worker.run(stop)
+            finished.set()
 
     def learn(self, record: Record) -> None:
         """One record of the scenarios topic."""
@@ -102,7 +111,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
             "partitions": loop.ready,
         },
     )
-    routes.install(app, parts, loop, dispatch.teller.wake)
+    routes.install(app, parts, loop, dispatch.teller.wake_for_touch)
 
     async def follow() -> None:
         await scenarios.run(parts.stop)
@@ -112,10 +121,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
 
     async def work() -> None:
         await scenarios.wait_complete()
-        await dispatch.worker.run(parts.stop)
+        await dispatch.run(parts.stop)
         await consent.close()
 
-    async def tell() -> None:
-        await dispatch.teller.run(parts.stop)
-
-    return app, [follow, consume, work, tell]
+    return app, [follow, consume, work]

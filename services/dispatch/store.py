@@ -94,7 +94,8 @@ WITH back AS (
     UPDATE dispatch.message SET state = 'pending', worker = NULL
     WHERE state = 'claimed' AND worker = ANY($1::int[]) RETURNING message
 ), lost AS (
-    UPDATE dispatch.message SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
+    UPDATE dispatch.message
+    SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
     WHERE state = 'sending' AND worker = ANY($1::int[]) RETURNING message, scenario, channel
 ), gone AS (
     DELETE FROM dispatch.request AS r USING lost WHERE r.message = lost.message
@@ -150,8 +151,8 @@ class Session:
 
 
 @asynccontextmanager
-async def session(database: Database, heard: Callable[[], None]) -> AsyncIterator[Session]:
-    """Hold a new worker's lock on a connection of its own; `heard` is called for every announcement.
+async def session(database: Database, heard: Callable[[str], None]) -> AsyncIterator[Session]:
+    """Hold a new worker's lock on a connection of its own; `heard` is called with who announced new messages.
 
     `lost` is set when the lock is gone: with the connection, or at the end (the pool unlocks what it takes back).
     Raises `Unavailable`.
@@ -161,8 +162,8 @@ async def session(database: Database, heard: Callable[[], None]) -> AsyncIterato
     def ended(_connection: object) -> None:
         lost.set()
 
-    def told(*_announcement: object) -> None:
-        heard()
+    def told(_connection: object, _pid: int, _channel: str, by: object) -> None:
+        heard(str(by))
 
     async with database.connection() as connection:
         connection.add_termination_listener(ended)
@@ -194,8 +195,11 @@ async def _watch(connection: Connection, lost: asyncio.Event) -> None:
         lost.set()
 
 
-async def insert(connection: Connection, incoming: Sequence[Incoming], now: datetime) -> int:
-    """Keep new messages, pending; one that is there already is left as it is (I3). How many are new."""
+async def insert(connection: Connection, incoming: Sequence[Incoming], now: datetime, by: str) -> int:
+    """Keep new messages, pending; one that is there already is left as it is (I3). How many are new.
+
+    At the commit other workers than `by`, who knows already, hear of it.
+    """
     rows = [(one, one.request) for one in incoming]
     added: int = await connection.fetchval(
         INSERT,
@@ -215,7 +219,7 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
         now,
     )
     if added:
-        await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, by)
     return added
 
 

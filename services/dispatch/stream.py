@@ -28,9 +28,15 @@ class Teller:
         self._producer = producer
         self._clock = clock
         self._wake = asyncio.Event()
+        self._touched = True
 
     def wake(self) -> None:
-        """There is something to tell."""
+        """There is an end or a deferral to tell."""
+        self._wake.set()
+
+    def wake_for_touch(self) -> None:
+        """There is a click or an opening to tell."""
+        self._touched = True
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,8 +67,14 @@ class Teller:
         """Tell what there is. Raises `Unavailable`; what was not told stays untold."""
         while await self._tell_ends():
             pass
-        while await self._tell_touches():
-            pass
+        if self._touched:
+            self._touched = False
+            try:
+                while await self._tell_touches():
+                    pass
+            except Unavailable:
+                self._touched = True
+                raise
 
     async def _tell_ends(self) -> bool:
         async with self._database.transaction() as connection:
@@ -84,7 +96,7 @@ class Teller:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            self._touched = True  # others may have left some
 
     async def _wake_at_end(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -1,6 +1,7 @@
 """The worker: claims what may be sent now, asks, writes, sends, records. It holds no transaction while it sends."""
 
 import asyncio
+import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -97,6 +98,7 @@ class Worker:
         self._shelf = shelf
         self._links = links
         self._untold = untold
+        self.name = secrets.token_hex(8)
         self._consent = consent
         self._ask = Combiner(self._ask_consent, most=BATCH, at_once=4)
         self._most = min(4 * max(gateways.size, 1), 400)
@@ -110,6 +112,10 @@ class Worker:
         """There is something to send, or may be."""
         self._wake.set()
 
+    def _hear(self, by: str) -> None:
+        if by != self.name:
+            self._wake.set()
+
     def hear_news(self) -> None:
         """The shelf of scenarios has changed."""
         self._news.set()
@@ -120,7 +126,7 @@ class Worker:
         failures = 0
         while not stop.is_set():
             try:
-                async with store.session(self._database, self.wake) as session:
+                async with store.session(self._database, self._hear) as session:
                     failures = 0
                     await self._work(self._new_shift(session, stop))
             except Unavailable as error:

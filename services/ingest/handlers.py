@@ -3,10 +3,10 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 import msgspec
@@ -31,9 +31,12 @@ LARGEST = 200_000
 """Bytes of `data`, and of its consents, after which an event is too large for a record."""
 DEEPEST = 24
 WHOLE = 2**63
+EXPONENT = 300
 LENGTHS = {"id": 256, "source": 512, "type": 120}
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NAMED_SHOP = re.compile(r"/shops/([^/]+)(?:/.*)?")
+AHEAD = timedelta(days=1)
+"""How far in the future the time of an event is believed. Later ones would be the newest news for years."""
 YEARS = range(1970, 9000)
 CHANNELS = {"email": "email", "phone": "sms"}
 ADDRESSES = frozenset(
@@ -155,7 +158,7 @@ def _attribute(event: Json, name: str) -> str:
 
 
 def _time(event: Json, now: datetime) -> datetime:
-    """When it happened, UTC. Nothing has happened later than it was told: a clock ahead of ours is set back."""
+    """When it happened, UTC. A clock may be ahead of ours; one that is out by more than `AHEAD` tells nothing."""
     value = event.get("time")
     if value is None:
         return now
@@ -167,7 +170,7 @@ def _time(event: Json, now: datetime) -> datetime:
         raise Invalid("time", "has no offset from UTC: end it with Z or +01:00")
     if told.year not in YEARS:
         raise Invalid("time", f"must lie between {YEARS.start} and {YEARS.stop}")
-    return min(told.astimezone(UTC), now)
+    return now if told - now > AHEAD else told.astimezone(UTC)
 
 
 def _data(event: Json) -> Json:
@@ -189,18 +192,7 @@ def _decoded(value: Any) -> Any:
         raise Invalid("data_base64", "is not JSON in base64") from None
 
 
-class _Unnumbered(ValueError):
-    """A number that no reader of ours could hold."""
-
-
-def _float(text: str) -> Decimal:
-    number = Decimal(text)
-    if abs(number.adjusted()) > 300:
-        raise _Unnumbered("a number is out of range")
-    return number
-
-
-_decoder = msgspec.json.Decoder(float_hook=_float)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -212,7 +204,7 @@ def parse(body: bytes) -> Any:
         raise ValueError("the body is not UTF-8") from None
     except RecursionError:
         raise ValueError("the JSON is too deep") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, InvalidOperation) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
 
 
@@ -283,6 +275,8 @@ def _inner(value: Any, path: str, depth: int) -> Any:
         return kept
     if kind is list:
         return [_inner(one, path, depth + 1) for one in value]
+    if kind is Decimal and abs(value.adjusted()) > EXPONENT:
+        raise Invalid(f"data{path}", "holds a number out of range")
     if kind is int and not -WHOLE <= value < WHOLE:
         raise Invalid(f"data{path}", "holds a whole number of more than 64 bits")
     return value
@@ -393,11 +387,3 @@ def shop_of(event: Any) -> str:
     if named is None or not named[1].isprintable() or len(named[1]) > 100:
         raise Invalid("source", "must be /shops/<shop>/...")
     return named[1]
-
-
-def first_of_each(batch: Iterable[Told]) -> tuple[list[Told], int]:
-    """The events without repeats among themselves, and how many those were."""
-    whole = list(batch)
-    fresh = {told.unique: told for told in reversed(whole)}
-    kept = [told for told in whole if fresh[told.unique] is told]
-    return kept, len(whole) - len(kept)

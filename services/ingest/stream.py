@@ -7,7 +7,7 @@ note of repeats for all of them. The work goes on when a client hangs up.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -44,6 +44,14 @@ class _Waiting:
     answer: "asyncio.Future[list[bool]]"
 
 
+@dataclass(slots=True, eq=False)
+class _Hand:
+    """The events that one worker has in hand."""
+
+    events: set[str]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Intake:
     """Makes events durable. `away` is set while Kafka is known not to answer: then nobody waits for it."""
 
@@ -56,6 +64,7 @@ class Intake:
         self._producer = producer
         self._queue: deque[_Waiting] = deque()
         self._workers: set[asyncio.Task[None]] = set()
+        self._hands: list[_Hand] = []
         self._weeks: set[date] = set()
 
     async def accept(self, events: list[Told]) -> list[bool]:
@@ -100,6 +109,19 @@ class Intake:
             place = end
 
     async def _process(self, batch: list[Told]) -> list[bool]:
+        """Make a batch durable. A repeat of what another worker has in hand waits to hear what became of that."""
+        uniques = {told.unique for told in batch}
+        while others := [hand.done for hand in self._hands if not uniques.isdisjoint(hand.events)]:
+            await asyncio.gather(*(done.wait() for done in others))
+        hand = _Hand(uniques)
+        self._hands.append(hand)
+        try:
+            return await self._take(batch)
+        finally:
+            self._hands.remove(hand)
+            hand.done.set()
+
+    async def _take(self, batch: list[Told]) -> list[bool]:
         keys = {(told.event.shop, one.digest): None for told in batch for one in told.claim.identifiers}
         shops = {told.event.shop for told in batch}
         async with self._database.connection() as connection:
@@ -182,7 +204,8 @@ class Intake:
             week = await self._week(published[0].event.received_at)
             async with self._database.connection() as connection:
                 await store.remember(connection, week, [told.unique for told in published])
-                if newly_told:
+            if newly_told:
+                async with self._database.transaction() as connection:
                     await store.contacts_told(connection, newly_told)
         except Unavailable as error:
             log.warning("repeats of these events will go unnoticed here", error=str(error))

@@ -1,6 +1,6 @@
 """What other services ask of rules: explain, timeline, the sums of the audit."""
 
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,6 @@ from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Profile
 from libs.domain.engine.turn import Turn
 from services.rules import handlers, store
-from services.rules.stream import Stream
 
 SUMS = {
     "events": ("applied", "duplicates", "quarantined"),
@@ -22,7 +21,19 @@ SUMS = {
 }
 
 
-def install(app: FastAPI, parts: Parts, registry: Registry, stream: Stream) -> None:
+class Position(Protocol):
+    """How far the stream has come."""
+
+    def lag(self) -> int:
+        """Records behind, over all partitions of this process."""
+        ...
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """The offset after the newest record of each partition of `topic` that is assigned here."""
+        ...
+
+
+def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) -> None:
     """Add the routes."""
 
     async def known(shop: str, profile: UUID, kept: list[Enrolment] | None = None) -> tuple[str, Profile]:

@@ -20,6 +20,8 @@ AIMED = 0.7
 """Share of kills that are aimed at a due time."""
 GRACE = 15.0
 """Real seconds for which a victim that is not there is waited for."""
+FLOW = 2.0
+"""Real seconds of work that a calm killer grants between two kills."""
 BACK = 90.0
 """Real seconds after which a part that does not come back is given up."""
 
@@ -69,7 +71,9 @@ def plan(
 class Killer:
     """Carries out a plan on a platform."""
 
-    def __init__(self, *, platform: Platform, plan: Sequence[Kill], journal: Journal) -> None:
+    def __init__(self, *, platform: Platform, plan: Sequence[Kill], journal: Journal, calm: bool = False) -> None:
+        """`calm`: strike only when the last victim is back and everything flows again."""
+        self._calm = calm
         self._platform = platform
         self._plan = plan
         self._journal = journal
@@ -82,7 +86,10 @@ class Killer:
             for kill in self._plan:
                 await sleep_until(kill.at)
                 if await self._kill(kill.victim):
-                    group.create_task(self._watch(kill.victim))
+                    watching = group.create_task(self._watch(kill.victim))
+                    if self._calm:
+                        await watching
+                        await asyncio.sleep(FLOW)
 
     async def _kill(self, victim: str) -> bool:
         deadline = time.monotonic() + GRACE
@@ -99,16 +106,17 @@ class Killer:
         return False
 
     async def _watch(self, victim: str) -> None:
-        """Write down when the victim is ready again: a new process, and for a server everyone who needs it."""
+        """Write down when the victim is ready again: a new process, and everyone who needs it, once."""
         killed = self._last[victim]
-        everyone = [victim] if victim in SERVICES else [victim, *SERVICES]
+        missing = {victim} if victim in SERVICES else {victim, *SERVICES}
         deadline = time.monotonic() + BACK
         while time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             if self._platform.pids().get(victim) in (None, killed):
                 continue
-            ready = [await asyncio.to_thread(self._platform.ready, name) for name in everyone]
-            if all(ready):
+            wanted = sorted(missing & {victim} or missing)  # a server first, then those who need it
+            missing -= {name for name in wanted if await asyncio.to_thread(self._platform.ready, name)}
+            if not missing:
                 self._journal.write({"kind": "back", "victim": victim, "pid": killed})
                 return
         self._journal.write({"kind": "gone", "victim": victim, "pid": killed})

@@ -26,6 +26,7 @@ class Mutation:
     new: str
 
 
+# The pause stands for the time that a consumer which commits by itself leaves between the two.
 OFFSET_FIRST = Mutation(
     says="the offset is committed before the state",
     file="libs/common/bus/apply.py",
@@ -35,17 +36,18 @@ OFFSET_FIRST = Mutation(
 """,
     new="""\
             await self._offsets.advance(connection, moves)
+        from asyncio import sleep
+
+        await sleep(0.02)
         async with self._database.transaction() as connection:
             outcome = await handle(connection, records)
 """,
 )
 NOBODY_ASKED = Mutation(
     says="the question of consent is removed",
-    file="services/consent/handlers.py",
-    old="""\
-""",
-    new="""\
-""",
+    file="services/dispatch/clients.py",
+    old='        "purpose": request.purpose,\n',
+    new='        "purpose": "transactional",\n',
 )
 
 
@@ -61,7 +63,10 @@ def mutate(text: str, mutation: Mutation) -> str:
 
 
 def make(folder: Path, *mutations: Mutation) -> Path:
-    """A mutated copy of the source tree in `folder`, shown to be what its processes import."""
+    """A mutated copy of the source tree in `folder`, shown to be what its processes import.
+
+    Without mutations it is the healthy control: a copy too, so that nobody's edits reach what is started again.
+    """
     tree = folder / "tree"
     for name in COPIED:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))

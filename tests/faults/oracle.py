@@ -27,6 +27,8 @@ class Rules:
     margin: float
     on_the_way: float = 2.0
     """Real seconds that a mail may need from its permission to the sink."""
+    slots: int = 8
+    """How many mails can be on their way at once, hence of how many a kill may leave the outcome unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import psutil
 import yaml
 
 from cli.local.ports import Ports, is_open
-from cli.local.process import LAUNCH, ROOT, LocalError
+from cli.local.process import LAUNCH, LocalError
 from libs.common.secrets import Secrets
 from tests.faults.pace import Pace
 
@@ -90,7 +90,7 @@ class Platform:
 
 
 @contextmanager
-def running(folder: Path, *, tree: Path = ROOT, speed: float, scenarios: Path, gateways: Path) -> Iterator[Platform]:
+def running(folder: Path, *, tree: Path, speed: float, scenarios: Path, gateways: Path) -> Iterator[Platform]:
     """`kurant up` from `tree`, its files in `folder`; ends it, and says so when that takes too long."""
     ports, log = free(), folder / "up.log"
     where = ("--data", str(folder / "data"), "--port-base", str(ports.base), "--scenarios", str(scenarios))

@@ -29,6 +29,7 @@ class Figures:
 def table(facts: Facts, verdict: Verdict, figures: Figures) -> str:
     """The summary."""
     late = verdict.lateness
+    unknown = sum(row["end"] == "unknown" for row in facts.outbox)
     rows = [
         ("customers", str(len(facts.customers))),
         ("events", f"{figures.events}, told {figures.events + figures.repeats} times in {figures.requests} requests"),
@@ -43,6 +44,7 @@ def table(facts: Facts, verdict: Verdict, figures: Figures) -> str:
             f"p50 {share(late, 0.5):.2f} s, p99 {share(late, 0.99):.2f} s, most {share(late, 1):.2f} s (real)",
         ),
         ("outbox", ", ".join(f"{end} {count}" for end, count in sorted(verdict.ends.items()))),
+        ("unknown", f"{unknown}, of which {verdict.unknown_sent} are in the sink"),
         *((kind, str(verdict.count(kind))) for kind in KINDS),
         ("audit", "agrees" if figures.audit_code == 0 else f"differs: {figures.audit}"),
         ("seconds", ", ".join(f"{name} {took:.0f}" for name, took in figures.seconds.items())),

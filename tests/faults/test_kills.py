@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,17 @@ LONG = Campaign(
 )
 CUT_SHORT = Campaign(
     name="mutant: " + mutants.OFFSET_FIRST.says,
-    customers=80,
-    speed=900,
-    carts_over=3,
-    receipts=1_500,
-    kills=6,
-    victims=("rules", "dispatch", "scheduler"),
-    servers=("postgres",),
+    customers=400,
+    speed=1_800,
+    carts_over=5,
+    receipts=600,
+    kills=1,
+    victims=("rules",),
+    servers=("postgres", "postgres"),
+    calm=True,
+    told=("patient",),
     moods=Moods(),
-    patience=25,
+    patience=30,
 )
 UNASKED = Campaign(
     name="mutant: " + mutants.NOBODY_ASKED.says,
@@ -45,17 +48,17 @@ UNASKED = Campaign(
     kills=0,
     told=("patient", "never agreed", "withdraws", "unsubscribes"),
     moods=Moods(),
-    patience=25,
+    patience=15,
 )
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where a run keeps its journals and logs; removed only when the test has passed."""
+    """Where a run keeps its journals and logs; removed when the test has passed, unless KURANT_FAULTS_KEEP is set."""
     path = Path(tempfile.mkdtemp(prefix="kurant-faults-"))
     path.chmod(0o755)
     yield path
-    if (path / "passed").exists():
+    if (path / "passed").exists() and not os.environ.get("KURANT_FAULTS_KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -73,7 +76,7 @@ def shown(outcome: Outcome, folder: Path) -> str:
 @pytest.mark.timeout(1_800 if FULL else 280)
 def test_whatever_is_killed_nothing_is_lost_or_sent_twice_or_without_consent(folder: Path) -> None:
     campaign = LONG if FULL else SHORT
-    outcome = run(campaign, folder)
+    outcome = run(campaign, folder, mutants.make(folder))
     told = shown(outcome, folder)
     assert not outcome.verdict.discrepancies, told
     assert outcome.figures.audit_code == 0 and outcome.figures.audit["ok"] is True, told
@@ -82,11 +85,17 @@ def test_whatever_is_killed_nothing_is_lost_or_sent_twice_or_without_consent(fol
     (folder / "passed").touch()
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600 if FULL else 280)
 def test_an_offset_committed_before_its_state_is_found_out(folder: Path) -> None:
+    if FULL:  # the same kills, and nothing broken: what is lost below is lost by the mutation
+        healthy = folder / "healthy"
+        healthy.mkdir()
+        control = run(replace(CUT_SHORT, name="control: the same, unbroken"), healthy, mutants.make(healthy))
+        told = shown(control, healthy)
+        assert not control.verdict.discrepancies, told
     outcome = run(CUT_SHORT, folder, mutants.make(folder, mutants.OFFSET_FIRST))
     told = shown(outcome, folder)
-    assert outcome.verdict.count("lost") > 0, told
+    assert outcome.verdict.count("lost") > 0 and outcome.verdict.count("unaccounted") > 0, told
     assert outcome.figures.audit_code == 1, told
     (folder / "passed").touch()
 

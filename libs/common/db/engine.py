@@ -26,6 +26,7 @@ AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server died in the middle of an answer
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     ConnectionError,

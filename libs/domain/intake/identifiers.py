@@ -33,7 +33,7 @@ def normalise(kind: str, value: str) -> str | None:
 def _email(text: str) -> str:
     """Lower case, the domain as DNS writes it (IDNA): `Anna@Bücher.example` is `anna@xn--bcher-kva.example`."""
     try:
-        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+        found = validate_email(text, check_deliverability=False, globally_deliverable=False, test_environment=True)
     except (EmailNotValidError, ValueError):
         raise ValueError("is not an e-mail address") from None
     return f"{found.local_part.lower()}@{(found.ascii_domain or found.domain).lower()}"

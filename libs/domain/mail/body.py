@@ -5,6 +5,7 @@ import binascii
 import re
 
 LINE_ENDS = re.compile(r"\r\n|\r|\n")
+FOREIGN = bytes(range(128, 256))
 LONGEST_LINE = 900
 """RFC 5322 allows 998; longer lines are broken softly by quoted-printable."""
 
@@ -15,7 +16,7 @@ def encode(text: str) -> tuple[str, bytes]:
     octets = content.encode("utf-8", "replace")
     if octets.isascii() and b"=_" not in octets and b"\x00" not in octets and _short(octets):
         return "7bit", octets
-    foreign = sum(octet > 127 for octet in octets)
+    foreign = len(octets) - len(octets.translate(None, FOREIGN))
     if foreign * 6 > len(octets):
         return "base64", _wrapped(octets)
     return "quoted-printable", binascii.b2a_qp(octets, istext=True)

@@ -66,6 +66,7 @@ async def test_a_batch_that_comes_again_appends_nothing(bench: Bench) -> None:
     ]
     await bench.applier.apply(again)
     assert await bench.rows() == 4
+    assert bench.wire.sent == [], "a repetition is no poison"
     assert len(await bench.changes()) == 2
     assert (await bench.get("/v1/consents/verify"))["ok"]
 
@@ -155,25 +156,25 @@ MERGE_ORDERS: list[Said] = [
 ]
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))))
-async def test_merges_in_any_order_and_the_newer_withdrawal_wins(bench: Bench, order: tuple[int, ...]) -> None:
-    for place in order:
-        await bench.consume(MERGE_ORDERS[place])
-    for profile in (ANNA, BEN, CECIL):
-        (answer,) = await bench.answers(asked(profile))
-        assert (answer.profile, answer.reason) == (CECIL, "withdrawn")
-    await bench.consume((told(ANNA, GRANT, phone=PHONE), 10))
-    (answer,) = await bench.answers(asked(CECIL))
-    assert (answer.decision, answer.address) == ("allow", ADDRESS)
-    assert (await bench.get("/v1/consents", profile=ANNA))["profile"] == CECIL
-    assert (await bench.get("/v1/consents/verify"))["ok"]
-
-
-@pytest.mark.parametrize("order", list(permutations(range(4))))
-async def test_merges_within_one_batch(bench: Bench, order: tuple[int, ...]) -> None:
-    await bench.consume(*(MERGE_ORDERS[place] for place in order))
-    assert [one.profile for one in await bench.answers(asked(ANNA))] == [CECIL]
-    assert await bench.may(asked(ANNA), asked(BEN), asked(CECIL)) == ["withdrawn"] * 3
+@pytest.mark.parametrize("together", [True, False])
+async def test_merges_in_any_order_and_the_newer_withdrawal_wins(bench: Bench, together: bool) -> None:
+    """Every order of two words and two merges, in one batch and in four; each order in a shop of its own."""
+    for order in permutations(MERGE_ORDERS):
+        shop = f"shop-{bench.offset}"
+        records = [
+            record(bench.offset + n, message, at(minute), shop=shop) for n, (message, minute) in enumerate(order)
+        ]
+        bench.offset += len(records)
+        for batch in [records] if together else [[one] for one in records]:
+            await bench.applier.apply(batch)
+        answers = await bench.answers(*(asked(profile, shop=shop) for profile in (ANNA, BEN, CECIL)))
+        assert [(one.profile, one.reason) for one in answers] == [(CECIL, "withdrawn")] * 3, order
+        await bench.applier.apply([record(bench.offset, told(ANNA, GRANT, phone=PHONE), at(10), shop=shop)])
+        bench.offset += 1
+        (answer,) = await bench.answers(asked(CECIL, shop=shop))
+        assert (answer.decision, answer.address) == ("allow", ADDRESS), order
+    assert (await bench.get("/v1/consents", profile=ANNA, shop=shop))["profile"] == CECIL
+    assert (await bench.get("/v1/consents/verify", shop=shop))["ok"]
 
 
 async def test_repeated_and_circular_merges_do_no_harm(bench: Bench) -> None:

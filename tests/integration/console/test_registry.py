@@ -29,9 +29,23 @@ async def test_a_new_scenario_is_version_one_and_live(console: Console) -> None:
         "changed": True,
         "state": "live",
         "published": True,
+        "acted_on": False,
         "warnings": [],
     }
     assert console.wire.told() == ["demo/cart@1", "demo/cart=1 live"]
+
+
+async def test_the_answer_comes_when_rules_has_learned_of_it(console: Console, peers: Peers) -> None:
+    """Whoever publishes and then sends an event at once expects it to be judged."""
+    looks: list[int] = []
+
+    def known(_asked: Any) -> tuple[int, Any]:
+        looks.append(1)
+        return 200, [{"id": "cart", "version": 1, "state": "live"}] if len(looks) > 3 else []
+
+    peers.answers[("rules", "/v1/scenarios")] = known
+    answer = await console.publish()
+    assert (answer.json()["acted_on"], len(looks)) == (True, 4)
 
 
 async def test_the_same_content_keeps_its_version_and_new_content_is_the_next(console: Console) -> None:

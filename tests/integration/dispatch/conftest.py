@@ -98,6 +98,17 @@ def as_record(told: Outgoing, offset: int) -> Record:
     )
 
 
+def _scenario_record(told: ScenarioPublished | ScenarioState) -> Record:
+    made = outgoing(topics.SCENARIOS, told, key="k", id="i", source="/test", shop="demo", time=START)
+    return as_record(made, 0)
+
+
+def _published(version: int, files: dict[str, str]) -> Record:
+    return _scenario_record(
+        ScenarioPublished(scenario="abandoned-cart", version=version, published_at=START, files=files)
+    )
+
+
 @dataclass
 class Wire:
     """Stands where the producer is; what it was given counts as acknowledged, unless it is told to fail."""
@@ -199,11 +210,8 @@ class Bench:
         self.dispatch.learn(as_record(made, 0))
 
     def start(self) -> None:
-        """Let the worker and the teller run."""
-        self.running = [
-            asyncio.create_task(self.dispatch.worker.run(self.parts.stop)),
-            asyncio.create_task(self.dispatch.teller.run(self.parts.stop)),
-        ]
+        """Let it send and tell."""
+        self.running.append(asyncio.create_task(self.dispatch.run(self.parts.stop)))
 
     async def end(self) -> None:
         self.parts.stop.set()
@@ -243,11 +251,14 @@ class Bench:
 
     def another(self) -> Dispatch:
         """A second process on the same database, mail server and consent."""
-        return _dispatch(self.parts, self.gateways, self.web.url)
+        made = _dispatch(self.parts, self.gateways, self.web.url)
+        made.learn(_published(1, FILES))
+        self.running.append(asyncio.create_task(made.run(self.parts.stop)))
+        return made
 
     def http(self) -> httpx.AsyncClient:
         app = build("dispatch", clock=self.clock, checks={})
-        routes.install(app, self.parts, _NoLag(), self.dispatch.teller.wake)  # type: ignore[arg-type]
+        routes.install(app, self.parts, _NoLag(), self.dispatch.teller.wake_for_touch)  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app=app)
         key = {"Authorization": f"Bearer {SECRETS.service_key()}"}
         return httpx.AsyncClient(transport=transport, base_url="http://dispatch", headers=key)

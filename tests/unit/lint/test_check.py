@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.domain.scenario import check
-from libs.domain.scenario.check import check_bundle
+from libs.domain.lint import check
+from libs.domain.lint.check import check_bundle
 from libs.domain.scenario.source import Finding
 
 HEAD = """\
@@ -155,9 +155,12 @@ def test_holidays_and_coupons() -> None:
 
 
 def test_channels_without_a_gateway() -> None:
-    expect(bundle(STEPS + "    channels: [email, sms]\n"), 11, "channel sms is not available", "", "warning")
-    files = bundle(STEPS + "  - send: text\n    channels:\n      - sms\n", **{"messages/text.sms.txt": "hello"})
-    expect(files, 13, "channel sms is not available", "use email")
+    expect(bundle(STEPS + "    channels: [email, sms]\n"), 11, "for sms this version has no gateway", "", "warning")
+    text = STEPS + "  - send: text\n    channels:\n      - sms\n"
+    files = bundle(text, **{"messages/text.sms.txt": "hello"})
+    expect(files, 13, "for sms this version has no gateway but `file`", "use email", "warning")
+    missing = [one for one in check_bundle(bundle(text)) if one.severity == "error"]
+    assert [(one.line, one.hint) for one in missing] == [(11, "create messages/text.sms.txt")]
 
 
 @pytest.mark.parametrize(

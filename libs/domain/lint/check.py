@@ -1,15 +1,15 @@
 """Lint: everything that is wrong with a scenario's folder, each with its line and what to do. It never raises.
 
-An error keeps the scenario from being published; a warning does not. `check_steps` looks at `scenario.yaml`,
-`check_messages` at the message files.
+An error keeps the scenario from being published; a warning does not. `steps` looks at `scenario.yaml`,
+`messages` at the message files.
 """
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from libs.domain.engine.program import CannotRun, compile_program
-from libs.domain.scenario.check_messages import check_content, check_names, check_sends
-from libs.domain.scenario.check_steps import check_scenario, check_text
+from libs.domain.lint.messages import check_content, check_names, check_sends
+from libs.domain.lint.steps import check_scenario, check_text
 from libs.domain.scenario.model import Scenario
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import Finding, ScenarioError, read

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from libs.domain.scenario.check_steps import READY_CHANNELS, near, near_miss, sends
+from libs.domain.lint.steps import READY_CHANNELS, near, near_miss, sends
 from libs.domain.scenario.model import Scenario
 from libs.domain.scenario.source import Finding, ScenarioError, Source, read
 from libs.domain.template import compile_bundle, names, variables
@@ -14,14 +14,16 @@ from libs.domain.template.trial import Fault, trial
 FORMS = {"email": ("mjml", "html", "txt"), "push": ("yaml",)}
 ROOTS = (
     *("profile", "event", "cart", "order", "rfm", "coupon", "shop", "key"),
-    *("unsubscribe_url", "preferences_url"),
+    *("unsubscribe_url", "preferences_url", "confirm_url"),
 )
 NOT_YET = ("coupon", "rfm")
 FUNCTIONS = ("range", "dict", "debug", "namespace", "loop")
 ITEM = {"product_id": "p-1", "name": "Sofa", "quantity": 1, "price": "249.00", "image": "https://example.com/p.jpg"}
 CART = {"id": "c-1", "value": "249.00", "currency": "PLN", "url": "https://example.com/c", "items": [ITEM]}
 ORDER = {"id": "o-1", "value": "249.00", "currency": "PLN", "status": "new", "channel": "web", "items": [ITEM]}
-LINKS = {"unsubscribe_url": "https://example.com/u", "preferences_url": "https://example.com/p"}
+LINKS = {"unsubscribe_url": "https://example.com/u", "preferences_url": "https://example.com/p"} | {
+    "confirm_url": "https://example.com/c"
+}
 FULL: dict[str, Any] = {
     "profile": {"first_name": "Anna", "last_name": "Nowak", "language": "pl", "timezone": "Europe/Warsaw"},
     "event": {"type": "cart.updated", "time": "2026-03-02T10:00:00+00:00", "id": "e-1", "cart": CART, "order": ORDER},
@@ -77,8 +79,10 @@ def check_sends(scenario: Scenario, source: Source, files: dict[str, str]) -> It
     written = {(one["name"], one["channel"]) for one in found.values() if one["form"] in _forms(one["channel"])}
     sent = {(step.message, channel) for step in sends(scenario.steps) for channel in step.channels}
     for step in sends(scenario.steps):
+        any_way = any((step.message, channel) in written for channel in step.channels)
         for channel in step.channels:
-            if channel in READY_CHANNELS and step.message and (step.message, channel) not in written:
+            needed = channel in READY_CHANNELS or not any_way
+            if needed and step.message and (step.message, channel) not in written:
                 file = f"messages/{step.message}.{channel}.{_forms(channel)[0]}"
                 close = near(step.message, {name for name, way in written if way == channel} - {step.message})
                 hint = f"create {file}" + (f"; {close}" if close else "")

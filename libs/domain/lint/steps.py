@@ -16,7 +16,7 @@ from libs.domain.scenario.source import Finding, Source
 from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
 
 READY_CHANNELS = ("email",)
-"""Channels for which a kind of gateway exists."""
+"""Channels for which a kind of gateway exists that reaches customers."""
 LONGEST = timedelta(days=5 * 365)
 LATEST = timedelta(days=30)
 MESSAGE = re.compile(r"[A-Za-z0-9_-]+")
@@ -193,15 +193,11 @@ def _send(step: Send, source: Source) -> Iterator[Finding]:
         yield source.finding(f"{path}/late", "late must be longer than nothing", "`late: 6h`")
     elif step.late is not None and LATEST < step.late <= LONGEST:
         yield source.finding(f"{path}/late", f"this may be sent {step.late.days} days after it was due", "", "warning")
-    able = any(channel in READY_CHANNELS for channel in step.channels)
     for index, channel in enumerate(step.channels):
-        if channel in READY_CHANNELS:
-            continue
-        where = f"{path}/channels/{index}"
-        if able:
-            yield source.finding(where, f"channel {channel} is {LATER}: it is passed over", "", "warning")
-        else:
-            yield source.finding(where, f"channel {channel} is {LATER}", f"use {', '.join(READY_CHANNELS)}")
+        if channel not in READY_CHANNELS:
+            message = f"for {channel} this version has no gateway but `file`: elsewhere nothing is sent by it"
+            hint = f"beside it use {', '.join(READY_CHANNELS)}" if len(step.channels) == 1 else ""
+            yield source.finding(f"{path}/channels/{index}", message, hint, "warning")
 
 
 def sends(steps: tuple[Step, ...]) -> Iterator[Send]:

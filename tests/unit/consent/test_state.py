@@ -1,0 +1,140 @@
+"""What stands: the same whatever the order in which words and merges come."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.domain.consent.choices import all_off, chosen, confirming, switching, unsubscribing
+from libs.domain.consent.state import STATUSES, State, StateKey, Status, Told, moves, picture, settle, stronger
+
+T0 = datetime(2026, 3, 2, 10, tzinfo=UTC)
+KEY: StateKey = ("demo", "anna", "email", "marketing")
+
+
+def state(status: Status, minute: int = 0, seq: int = 1) -> State:
+    return State(status=status, at=T0 + timedelta(minutes=minute), seq=seq, hash=b"h")
+
+
+def word(status: Status, minute: int = 0) -> Told:
+    return Told(
+        record=f"{status}-{minute}",
+        shop="demo",
+        profile="anna",
+        channel="email",
+        purpose="marketing",
+        status=status,
+        at=T0 + timedelta(minutes=minute),
+        who="shop",
+        source="s",
+    )
+
+
+words = st.lists(st.tuples(st.sampled_from(STATUSES), st.integers(0, 3)), min_size=1, max_size=6)
+
+
+@given(words, st.randoms())
+def test_any_order_of_words_ends_alike(said: list[tuple[Status, int]], random: "st.random") -> None:  # type: ignore[name-defined]
+    shuffled = list(said)
+    random.shuffle(shuffled)
+    ends = []
+    for order in (said, shuffled):
+        before: dict[StateKey, State] = {}
+        for status, minute in order:
+            after, _ = settle(before, {}, [(KEY, state(status, minute), word(status, minute))])
+            before |= after
+        ends.append((before[KEY].status, before[KEY].at))
+    assert ends[0] == ends[1]
+    newest = max(minute for _, minute in said)
+    strictest = max((STATUSES.index(status) for status, minute in said if minute == newest))
+    assert ends[0][0] == STATUSES[strictest]
+
+
+def test_a_withdrawal_is_stronger_than_a_grant_of_the_same_moment() -> None:
+    for one, other in permutations([state("granted"), state("withdrawn")]):
+        assert stronger(one, other).status == "withdrawn"
+
+
+def test_the_same_status_told_again_is_no_change() -> None:
+    after, changes = settle({KEY: state("granted")}, {}, [(KEY, state("granted", 1, 2), word("granted", 1))])
+    assert (after[KEY].seq, changes) == (2, [])
+
+
+def test_an_older_word_changes_nothing() -> None:
+    assert settle({KEY: state("withdrawn", 5)}, {}, [(KEY, state("granted", 1, 2), word("granted", 1))]) == ({}, [])
+
+
+def test_merged_states_meet_at_the_winner() -> None:
+    other: StateKey = ("demo", "ben", "email", "marketing")
+    before = {KEY: state("granted", 3), other: state("withdrawn", 5)}
+    after, changes = settle(before, {("demo", "anna"): "ben"}, [])
+    assert (after, changes) == ({}, [])
+    after, changes = settle(before, {("demo", "ben"): "anna"}, [])
+    assert (after[KEY].status, [change.because for change in changes]) == ("withdrawn", ["merged"])
+
+
+@pytest.mark.parametrize("order", list(permutations([("s", "a", "b"), ("s", "b", "c"), ("s", "d", "b")])))
+def test_merges_in_any_order_end_at_the_same_profile(order: list[tuple[str, str, str]]) -> None:
+    roots = {("s", name): name for name in "abcd"}
+    assert moves(order, roots) == {("s", "a"): "c", ("s", "b"): "c", ("s", "d"): "c"}
+
+
+def test_a_circle_of_merges_keeps_one_profile() -> None:
+    roots = {("s", name): name for name in "ab"}
+    assert moves([("s", "a", "b"), ("s", "b", "a"), ("s", "a", "a")], roots) == {("s", "a"): "b"}
+
+
+def test_merges_of_profiles_that_were_merged_before() -> None:
+    roots = {("s", "a"): "b", ("s", "b"): "b", ("s", "c"): "c"}
+    assert moves([("s", "a", "c")], roots) == {("s", "b"): "c"}
+    assert moves([("s", "c", "a")], roots) == {("s", "c"): "b"}
+
+
+def test_a_picture() -> None:
+    rows: list[tuple[str, str, Status]] = [("email", "marketing", "granted"), ("email", "surveys", "refused")]
+    assert picture(rows) == {"email": {"marketing": "granted", "surveys": "refused"}}
+
+
+STANDING = {("email", "marketing"): state("granted", 9), ("sms", "marketing"): state("requested"),
+            ("push", "marketing"): state("withdrawn"), ("email", "transactional"): state("granted")}  # fmt: skip
+
+
+def test_a_click_counts_after_everything_that_stands() -> None:
+    ((wish, at),) = chosen(STANDING, unsubscribing("email", "marketing"), T0)
+    assert (wish, at) == (("email", "marketing", "withdrawn"), T0 + timedelta(minutes=9, microseconds=1))
+    ((wish, at),) = chosen({}, unsubscribing("email", "marketing"), T0)
+    assert (wish, at) == (("email", "marketing", "withdrawn"), T0)
+
+
+def test_what_is_fulfilled_is_not_wished_again() -> None:
+    assert chosen(STANDING, unsubscribing("push", "marketing"), T0) == []
+
+
+def test_all_off_leaves_what_a_contract_needs() -> None:
+    assert {wish for wish, _ in chosen(STANDING, all_off, T0)} == {
+        ("email", "marketing", "withdrawn"),
+        ("sms", "marketing", "withdrawn"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("channel", "purpose", "on", "wishes"),
+    [
+        ("push", "marketing", True, [("push", "marketing", "granted")]),
+        ("sms", "marketing", True, []),
+        ("sms", "marketing", False, [("sms", "marketing", "withdrawn")]),
+        ("viber", "marketing", True, []),
+        ("viber", "marketing", False, []),
+        ("email", "transactional", False, []),
+    ],
+)
+def test_switches(channel: str, purpose: str, on: bool, wishes: list[tuple[str, str, str]]) -> None:
+    assert switching(channel, purpose, on)(STANDING) == wishes
+
+
+def test_only_what_was_requested_is_confirmed() -> None:
+    assert confirming("sms", "marketing")(STANDING) == [("sms", "marketing", "granted")]
+    assert confirming("push", "marketing")(STANDING) == []
+    assert confirming("viber", "marketing")(STANDING) == []

@@ -1,0 +1,109 @@
+"""Message files: compiled once, rendered within limits, never telling a value in an error."""
+
+import pytest
+
+from libs.domain.scenario.source import ScenarioError
+from libs.domain.template import CompiledMessage, TemplateError, compile_bundle, pick, render
+from libs.domain.template.shelf import Shelf
+
+MJML = """\
+---
+subject: "{{ profile.first_name }}, {{ cart.value | money('PLN', 'pl') }}"
+preheader: Still here
+---
+<mjml><mj-body><mj-section><mj-column>
+<mj-text>Hello {{ profile.first_name }}</mj-text>
+<mj-raw>{% for item in cart.items %}</mj-raw><mj-text>{{ item.name }}: {{ item.price | money("PLN") }}</mj-text>
+<mj-image src="{{ item.image }}" href="{{ item.url }}" alt="{{ item.name }}" /><mj-raw>{% endfor %}</mj-raw>
+<mj-button href="{{ cart.url }}">To the cart</mj-button>
+</mj-column></mj-section></mj-body></mjml>
+"""
+VALUES = {
+    "profile": {"first_name": "Ańa <3"},
+    "cart": {
+        "value": "1249.00",
+        "url": "https://demo.example/c?a=1&b=2",
+        "items": [
+            {"name": "Sofa", "price": "249.00", "image": "https://i.example/1.jpg", "url": "https://demo.example/1"},
+            {"name": "Lamp", "price": "89", "image": "https://i.example/2.jpg", "url": "https://demo.example/2"},
+        ],
+    },
+}
+
+
+def test_mjml_becomes_html_with_loops_and_a_text_part_with_the_same() -> None:
+    made = render(compile_bundle({"messages/first.email.mjml": MJML})["first.email"], VALUES)
+    assert made.subject == "Ańa <3, 1\u00a0249,00 zł" or made.subject == "Ańa <3, 1 249,00 zł"
+    assert made.html.count("249.00 PLN") == 1 and "89.00 PLN" in made.html
+    assert "Ańa &lt;3" in made.html and "<3" not in made.html.replace("&lt;3", "")
+    assert 'src="https:&#x2f;&#x2f;i.example&#x2f;1.jpg"' in made.html or 'src="https://i.example/1.jpg"' in made.html
+    assert "Sofa: 249.00 PLN" in made.text and "Lamp: 89.00 PLN" in made.text
+    assert "To the cart (https://demo.example/c?a=1&b=2)" in made.text
+    assert made.html.index("Still here") < made.html.index("Hello")
+
+
+def test_a_text_beside_is_the_text_part_and_alone_is_a_mail() -> None:
+    both = compile_bundle({"messages/a.email.html": "<p>x</p>", "messages/a.email.txt": "own {{ key }}"})
+    assert render(both["a.email"], {"key": "k"}).text == "own k"
+    alone = compile_bundle({"messages/a.email.txt": "---\nsubject: S\n---\nonly text"})["a.email"]
+    assert (alone.subject, alone.html, alone.text) == ("S", "", "only text")
+
+
+def test_a_push_is_yaml_alone() -> None:
+    made = compile_bundle({"messages/a.push.yaml": "title: T {{ key }}\nbody: B\nurl: https://x.example/{{ key }}\n"})
+    rendered = render(made["a.push"], {"key": "k"})
+    assert (rendered.subject, rendered.text, rendered.url) == ("T k", "B", "https://x.example/k")
+
+
+def test_front_matter_may_be_empty_or_wrong() -> None:
+    assert compile_bundle({"messages/a.sms.txt": "---\n---\nHi"})["a.sms"].text == "Hi"
+    for broken in ("---\nsubject: x\nHi", "---\nnonsense: 1\n---\nHi", "---\n[1]\n---\nHi"):
+        with pytest.raises(ScenarioError):
+            compile_bundle({"messages/a.sms.txt": broken})
+
+
+def test_broken_mjml_names_the_line() -> None:
+    with pytest.raises(ScenarioError) as raised:
+        compile_bundle({"messages/a.email.mjml": "---\nsubject: x\n---\n<mjml><mj-body>\n<mj-nonsense></mjml>"})
+    assert raised.value.findings[0].file == "messages/a.email.mjml"
+    assert raised.value.findings[0].line >= 4
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ profile.secret | nosuch }}",
+        "{{ profile.secret + 1 }}",
+        "{{ profile.secret.upper(1, 2, 3) }}",
+        "{% include profile.secret %}",
+        "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}",
+    ],
+)
+def test_an_error_tells_no_value(template: str) -> None:
+    message = CompiledMessage(name="a", channel="email", language=None, text=template)
+    with pytest.raises(TemplateError) as raised:
+        render(message, {"profile": {"secret": "anna@example.com"}})
+    assert "anna" not in str(raised.value)
+    assert raised.value.__cause__ is None and raised.value.__suppress_context__
+
+
+def test_what_is_missing_is_empty() -> None:
+    message = CompiledMessage(name="a", channel="email", language=None, text="[{{ cart.nothing.at.all }}]")
+    assert render(message, {}).text == "[]"
+
+
+def test_the_shelf_keeps_a_version_as_it_was() -> None:
+    """I8."""
+    shelf = Shelf()
+    shelf.publish("demo", "s", 1, {})
+    shelf.publish("demo", "s", 1, compile_bundle({"messages/a.sms.txt": "x"}))
+    assert shelf.find("demo", "s", 1) == {}
+    assert shelf.find("other", "s", 1) is None
+    assert (shelf.state("demo", "s"), shelf.knows("demo", "s", 2)) == ("live", False)
+
+
+def test_any_language_is_better_than_none() -> None:
+    bundle = compile_bundle({"messages/a.sms.pl.txt": "pl", "messages/a.sms.cs.txt": "cs"})
+    found = pick(bundle, "a", "sms", "de")
+    assert found is not None and found.text == "cs"
+    assert pick(bundle, "b", "sms", "pl") is None
