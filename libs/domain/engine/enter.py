@@ -74,7 +74,7 @@ def _enrol(turn: Turn, program: Program, key: str, event: Happened, traceparent:
         return
     profile.enrolments.append(enrolment)
     turn.sums["enrolments"] += 1
-    if program.exits and (left := run.left_since(turn, program, key, enrolment.triggered_at)):
+    if program.exits and (left := run.left_since(turn, program, key, event)):
         run.end(turn, enrolment, left.type, at=left.time)
         return
     run.begin(turn, enrolment, program)
@@ -95,7 +95,7 @@ def _again_triggered(
         running.trigger, running.triggered_at, running.traceparent = event, event.time, traceparent
         run.begin(turn, running, started)
     elif event.time < running.entered_at:
-        left = run.left_since(turn, program, running.key, event.time)
+        left = run.left_since(turn, program, running.key, event)
         if left is not None and left.time <= running.entered_at:
             return  # what it started was over before this enrolment began
         running.entered_at = event.time

@@ -128,7 +128,7 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
         run.end(turn, loser, "profile.merged")
         if loser is enrolment:
             return
-    if program is not None and (left := run.left_since(turn, program, enrolment.key, enrolment.triggered_at)):
+    if program is not None and (left := run.left_since(turn, program, enrolment.key, enrolment.trigger)):
         run.end(turn, enrolment, left.type, at=left.time)
         return
     run.resume(turn, enrolment, waited)

@@ -21,6 +21,7 @@ def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
     """Start (or start anew) from the first step, at the time of the trigger."""
     enrolment.cursor = 0
     enrolment.at = enrolment.triggered_at
+    enrolment.due = None
     go_on(turn, enrolment, program)
 
 
@@ -192,16 +193,18 @@ def is_exit(turn: Turn, way: Exit, event: Happened, key: str) -> bool:
     return way.where is None or holds(way.where, turn.scope(event, key), turn.history())
 
 
-def left_since(turn: Turn, program: Program, key: str, start: datetime) -> Happened | None:
-    """The exit that happened since `start` but reached us before what it is an exit of."""
+def left_since(turn: Turn, program: Program, key: str, trigger: Happened) -> Happened | None:
+    """The exit that happened since the trigger but reached us before it. The trigger is no exit of its own."""
     first: Happened | None = None
     for type, ways in program.ways.items():
         track = turn.profile.tracks.get(type)
         if track is None:
             continue
-        for place in range(track.since(start), len(track.times)):
+        for place in range(track.since(trigger.time), len(track.times)):
             if first is not None and track.times[place] >= first.time:
                 break
+            if type == trigger.type and track.times[place] == trigger.time:
+                continue
             event = Happened(type, track.times[place], "", track.fields(place))
             if any(is_exit(turn, way, event, key) for way in ways):
                 first = event
@@ -246,16 +249,19 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook)
     if isinstance(step, Send):
         if step.condition is not None and not holds(step.condition, turn.scope_of(enrolment), turn.history(enrolment)):
             trace(enrolment, step.path, turn.now, "skipped", "if")
+            enrolment.due = None
             return True
         if program.window is not None:
             began = enrolment.at
             opens = next_open(program.window, max(turn.now, began), turn.zone())
             if opens > turn.now:
+                enrolment.due = enrolment.due or began
                 enrolment.at = opens
                 trace(enrolment, step.path, turn.now, "deferred", f"window until {opens.isoformat()}")
                 _wait(turn, enrolment, step.path, opens, "window", began)
                 return False
     made = request(turn, enrolment, program, step)
+    enrolment.due = None
     turn.sums["messages.requested"] += 1
     turn.messages.append(made)
     enrolment.steps.append(StepTaken(step.path, turn.now, "requested", None, made.message))

@@ -174,7 +174,7 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
     known.version = program.version
     aim = _aim(turn, program, known)
     if isinstance(aim, Aim) and trigger is not None and program.exits:
-        left = run.left_since(turn, program, key, trigger.time)
+        left = run.left_since(turn, program, key, trigger)
         aim = left.type if left else aim
     if not isinstance(aim, Aim):
         _cancel(turn, known)

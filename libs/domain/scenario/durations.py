@@ -11,13 +11,22 @@ CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
 def duration(value: Any) -> timedelta | None:
-    """The duration, or None when it is none. A month is 30 days and a year 365 here; a wait counts by the calendar."""
+    """The duration, or None when it is none. A month is 30 days and a year 365 here.
+
+    A wait counts days, weeks and months by the calendar instead, hours and minutes by the clock (RFC 5545, 3.3.6).
+    """
     text = str(value).strip() if isinstance(value, str) else ""
     if found := FORM.fullmatch(text):
         return timedelta(seconds=int(found[1]) * UNITS[found[2]])
     if found := MONTHS.fullmatch(text):
         return timedelta(days=int(found[1]) * (30 if found[2] == "mo" else 365))
     return None
+
+
+def days(value: Any) -> int:
+    """The calendar days in `3d` or `2w`, else 0."""
+    found = FORM.fullmatch(value.strip()) if isinstance(value, str) else None
+    return 0 if found is None or found[2] not in ("d", "w") else int(found[1]) * (7 if found[2] == "w" else 1)
 
 
 def months(value: Any) -> int:

@@ -163,11 +163,12 @@ class Window(Node, frozen=True, kw_only=True):
 class Wait(Node, frozen=True, kw_only=True):
     """`for_` (a duration, then at the next `at`), or `until` a local time (on `days`) or a date at a path.
 
-    `months` count by the calendar: of `for_`, or around the date at the path.
+    `months` and `whole_days` count by the calendar: instead of `for_`, or (months) around the date at the path.
     """
 
     path: str
     for_: timedelta | None = None
+    whole_days: int = 0
     months: int = 0
     at: time | None = None
     until: time | None = None

@@ -6,7 +6,7 @@ from datetime import time, timedelta
 from typing import Any, Literal, cast
 
 from libs.domain.scenario.conditions import ConditionReader
-from libs.domain.scenario.durations import clock, months
+from libs.domain.scenario.durations import clock, days, months
 from libs.domain.scenario.model import (
     DAYS,
     Act,
@@ -312,6 +312,8 @@ class _Reader(ConditionReader):
         count = months(told)
         if count:
             return Wait(path=path, months=count, at=at)
+        if whole := days(told):
+            return Wait(path=path, whole_days=whole, at=at)
         return Wait(path=path, for_=self.duration(where, told), at=at)
 
     def _send(self, path: str, value: dict[str, Any]) -> Send:

@@ -49,7 +49,7 @@ def wait_until(wait: Wait, start: datetime, zone_name: str, scope: dict[str, Any
 
 def is_local(wait: Wait) -> bool:
     """Whether its end depends on the customer's zone."""
-    return bool(wait.months or wait.at or wait.until or wait.until_path)
+    return bool(wait.months or wait.whole_days or wait.at or wait.until or wait.until_path)
 
 
 def moved(
@@ -102,11 +102,12 @@ def yearly(value: Any, year: int, zone_name: str) -> date | None:
 
 
 def _later(start: datetime, wait: Wait, zone_name: str) -> datetime:
-    """`for` in months counts by the calendar of the zone, else seconds."""
-    if not wait.months:
+    """`for` in days, weeks or months counts by the calendar of the zone, in hours and less by the clock."""
+    if not wait.months and not wait.whole_days:
         return start + (wait.for_ or timedelta())
     local = start.astimezone(zone(zone_name))
-    return at_local(_months_on(local.date(), wait.months), local.time(), zone_name) + (wait.for_ or timedelta())
+    day = _months_on(local.date(), wait.months) + timedelta(days=wait.whole_days)
+    return at_local(day, local.time(), zone_name)
 
 
 def _months_on(day: date, months: int) -> date:

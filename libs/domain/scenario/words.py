@@ -67,7 +67,7 @@ def wait(told: Wait) -> str:
         return f"wait until {told.until_path}{_around(told.before, told.after, told.months)}"
     if told.until is not None:
         return f"wait until {told.until:%H:%M}" + (f" on {', '.join(told.days)}" if told.days else "")
-    length = _months(told.months) if told.months else duration(told.for_ or timedelta())
+    length = _months(told.months) if told.months else duration(told.for_ or timedelta(days=told.whole_days))
     return f"wait {length}" + (f", then until {told.at:%H:%M}" if told.at else "")
 
 

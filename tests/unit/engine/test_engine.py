@@ -262,3 +262,32 @@ def test_a_merged_enrolment_goes_on_where_it_stood(world: World) -> None:
     merge.absorb(taking, handed)
     other.absorb(taking)
     assert other.end() == ALL_THREE
+
+
+def test_the_event_that_enters_is_no_exit_of_its_own_and_the_next_one_is() -> None:
+    world = World()
+    world.publish(
+        "kurant: 1\nid: price\nname: p\npurpose: marketing\ntrigger: {event: product.price_changed}\n"
+        "exit: [{event: product.price_changed}]\nsteps: [{wait: 1h}, {send: cheaper}]\n"
+    )
+    world.event("product.price_changed", at("10:00"), {"price": "5"})
+    world.run(at("12:00"))
+    assert world.sent == [("cheaper", at("11:00"))]
+    world.event("product.price_changed", at("13:00"), {"price": "4"})
+    world.event("product.price_changed", at("13:30"), {"price": "6"})
+    world.run(at("15:00"))
+    assert world.sent[1:] == [("cheaper", at("14:30"))]
+
+
+def test_what_a_window_puts_off_is_late_from_when_it_was_wanted() -> None:
+    world = World()
+    world.publish(
+        "kurant: 1\nid: night\nname: n\npurpose: marketing\ntrigger: {event: custom.x}\n"
+        'window: {between: ["09:00", "20:00"]}\nsteps: [{send: first, late: 6h}, {wait: 1h}, {send: second}]\n'
+    )
+    world.event("custom.x", at("22:00"), {})
+    world.run(at("48:00"))
+    first, second = world.requests
+    assert world.sent == [("first", at("33:00")), ("second", at("34:00"))]
+    assert (first.due_at, first.expires_at) == (at("22:00"), at("28:00"))
+    assert second.due_at == at("34:00")

@@ -129,3 +129,19 @@ def test_every_year() -> None:
     assert yearly("2030-01-01", 2029, "UTC") is None
     assert yearly("1990-03-09T23:30:00Z", 2026, "Europe/Warsaw") == date(2026, 3, 10)
     assert yearly("x", 2026, "UTC") is None
+
+
+@pytest.mark.parametrize(
+    ("wait", "expected"),
+    [
+        (Wait(path="s", whole_days=1), "2026-03-29T10:00:00+02:00"),
+        (Wait(path="s", for_=timedelta(hours=24)), "2026-03-29T11:00:00+02:00"),
+        (Wait(path="s", whole_days=1, at=time(10)), "2026-03-29T10:00:00+02:00"),
+        (Wait(path="s", whole_days=1, at=time(9)), "2026-03-30T09:00:00+02:00"),
+        (Wait(path="s", whole_days=7), "2026-04-04T10:00:00+02:00"),
+    ],
+)
+def test_days_count_by_the_calendar_and_hours_by_the_clock(wait: Wait, expected: str) -> None:
+    """RFC 5545, 3.3.6: the night to 29 March has 23 hours in Warsaw."""
+    start = datetime.fromisoformat("2026-03-28T10:00:00+01:00").astimezone(UTC)
+    assert wait_until(wait, start, "Europe/Warsaw", {}) == datetime.fromisoformat(expected)
