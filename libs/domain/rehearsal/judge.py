@@ -9,7 +9,7 @@ from libs.domain.rehearsal.model import Expected, Rehearsal, Seen, minute
 from libs.domain.rehearsal.world import FAULT, Played
 from libs.domain.scenario.match import zone
 
-MESSAGE = ("sent", "suppressed", "deferred", "expired", "failed", "skipped")
+MESSAGE = ("sent", "suppressed", "deferred", "expired", "failed", "skipped", "webhook")
 """What may become of a message."""
 HAPPENS = (*MESSAGE, "entered", "ended")
 SAME = ("scenario", "key", "channel", "language", "because")
@@ -131,6 +131,8 @@ def _states(test: Rehearsal, played: Played) -> Iterator[Failure]:
             if not any(minute(one.at) == minute(wanted.until) for one in rows):
                 told = ", ".join(f"{one.scenario} until {local(one.at, test)}" for one in rows) or "nothing waits"
                 yield Failure(path=wanted.path, message=f"{described(wanted, test)}: {told}")
+        elif wanted.kind == "holds" and not played.conditions.get(wanted.path, (False, ""))[0]:
+            yield Failure(path=wanted.path, message=f"this does not hold: {played.conditions[wanted.path][1]}")
         elif wanted.kind == "not_entered":
             yield from _not_entered(wanted, played.why)
 
@@ -160,6 +162,8 @@ def described(wanted: Expected, test: Rehearsal) -> str:
     words = {
         "waiting_until": f"waiting until {local(wanted.until, test) if wanted.until else ''}",
         "not_entered": "not entered",
+        "holds": "a condition holds",
+        "webhook": f"web address {wanted.name} called",
         "nothing_until": "nothing",
         "nothing_more": "nothing more",
         "entered": "entered",

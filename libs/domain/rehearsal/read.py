@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.domain.consent.state import STATUSES
-from libs.domain.engine.turn import DEFAULT_ZONE
+from libs.domain.engine.registry import DEFAULT_ZONE
 from libs.domain.intake.identifiers import KINDS as IDENTIFIERS
 from libs.domain.rehearsal.expect import ExpectReader
 from libs.domain.rehearsal.model import EVERY, Consents, Given, Json, Move, Rehearsal
@@ -15,7 +15,7 @@ from libs.domain.scenario.source import ScenarioError, Source, read
 from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
 
 FIELDS = ("name", "description", "with", "given", "when", "then")
-GIVEN = ("at", "profile", "consents", "timezone", "tags", "rfm", "cart", "order", "history", "suppressed")
+GIVEN = ("at", "profile", "consents", "timezone", "tags", "rfm", "cart", "order", "history", "suppressed", "arms")
 EVENT = ("at", "event", "data", "id", "received_at", "repeat")
 TOUCHES = ("clicked", "opened", "replied")
 ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("push_token", ("push",)))
@@ -129,6 +129,10 @@ class _Reader(ExpectReader):
             traits=self.fitting("profile.updated", "given/profile", traits) if traits else {},
             reachable=self.reachable(profile, value.get("suppressed")),
             consents=self.consents(where["consents"], both["consents"]),
+            arms={
+                name: self.text(f"given/arms/{name}", arm)
+                for name, arm in self.mapping("given/arms", value.get("arms")).items()
+            },
             past=(*self.known_things(value, at, both["rfm"], where["rfm"]), *sorted(past, key=lambda one: one.at)),
         )
 
