@@ -23,6 +23,8 @@ ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("p
 KEPT_OUT = frozenset((*IDENTIFIERS, "push_token"))
 """What ingest takes out of an event before anybody else sees it (I1)."""
 BEFORE = timedelta(minutes=1)
+AHEAD = timedelta(days=1)
+"""A shop's clock may be ahead by so much, and its events be dated later than they arrive."""
 Canonical = Callable[[str, Json], Json]
 """An event's type and data in, the data as ingest passes it on out; raises `Unfit` for what ingest refuses."""
 
@@ -170,7 +172,7 @@ class _Reader(ExpectReader):
         arrives = self.moment(f"{path}/received_at", value["received_at"]) if "received_at" in value else at
         if at is None or arrives is None:
             return None
-        if arrives < at:
+        if at - arrives > AHEAD:
             self.error(f"{path}/received_at", "it cannot arrive before it happens", "`at` is when it happened")
         when: dict[str, Any] = {"path": path, "at": at, "arrives": arrives}
         if verb == "consent":
