@@ -82,7 +82,7 @@ def test_segment_with_times_of_the_platform(platform: Running) -> None:
     client = Client(DEMO_KEY, host=platform.url("ingest"), sync_mode=True)
     now = platform.now()
     client.track(f"u-{customer.name}", "cart.updated", {"cart": customer.cart(now)["data"]["cart"]}, timestamp=now)
-    (one,) = eventually(lambda: platform.enrolments(customer.email, CART), 20, "the cart is known") or ()
+    one = eventually(lambda: platform.enrolments(customer.email, CART), 20, "the cart is known")[0]
     assert abs(datetime.fromisoformat(one["entered_at"]) - now) < HOUR
     (mail, *_) = platform.await_mails(customer.email, 1)
     assert "Sofa Oslo" in mail["html"]
