@@ -139,10 +139,11 @@ def new(
 
 def library(source: str) -> Path:
     """The folder of a scenario to copy: as given, of the scenarios here, or of those that come with Kurant."""
-    for folder in (Path(source), Path("scenarios") / source, ROOT / "scenarios" / source):
+    nested = sorted((ROOT / "scenarios").glob(f"*/{source}"))
+    for folder in (Path(source), Path("scenarios") / source, ROOT / "scenarios" / source, *nested):
         if (folder / "scenario.yaml").is_file():
             return folder.resolve()
-    known = sorted(file.parent.name for file in (ROOT / "scenarios").glob("*/scenario.yaml"))
+    known = sorted(file.parent.name for file in (ROOT / "scenarios").rglob("scenario.yaml"))
     raise CliError(f"no scenario {source} in the library; there are: {', '.join(known)}")
 
 

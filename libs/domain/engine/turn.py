@@ -129,7 +129,7 @@ class Turn:
     def scope(self, event: Happened, key: str | None) -> dict[str, Any]:
         """What the paths of a condition or a template mean, as things are now."""
         profile = self.profile
-        person = {"consents": profile.consents, **profile.traits}
+        person = {**profile.traits, "consents": profile.consents}  # an event's own list of consents is no trait
         if profile.segments:
             person["segments"] = sorted(name for name, mark in profile.segments.items() if mark.on)
         return {

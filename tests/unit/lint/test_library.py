@@ -8,12 +8,13 @@ import pytest
 
 from cli.scenario import read_bundle
 from libs.domain.engine.program import Send, WaitFor, compile_program
-from libs.domain.lint.check import check_bundle
+from libs.domain.lint.check import check_bundle, errors
 from libs.domain.scenario.parse import parse
 from libs.domain.template import Rendered, compile_bundle, pick, render
 
 LIBRARY = Path(__file__).resolve().parents[3] / "scenarios"
-FOLDERS = sorted(file.parent for file in LIBRARY.glob("*/scenario.yaml"))
+FOLDERS = sorted(file.parent for file in LIBRARY.rglob("scenario.yaml"))
+LATER = LIBRARY / "not-yet"
 CART = read_bundle(LIBRARY / "abandoned-cart")
 MESSAGES = compile_bundle(CART)
 LINKS = {"unsubscribe_url": "https://shop.example/u/t1", "preferences_url": "https://shop.example/p/t1"}
@@ -51,8 +52,11 @@ def mail(name: str, language: str, variables: dict[str, Any]) -> Rendered:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_there_is_nothing_to_mend(folder: Path) -> None:
+    """What is said of a scenario is what this version cannot do; where that is too much, it is kept apart."""
     files = read_bundle(folder)
-    assert check_bundle(files) == []
+    findings = check_bundle(files)
+    assert [one for one in findings if "this version" not in one.message] == []
+    assert bool(errors(findings)) is (folder.parent == LATER)
     assert parse(files["scenario.yaml"]).id == folder.name
 
 

@@ -12,8 +12,8 @@ from libs.domain.rehearsal.stage import Stage, prepare
 from libs.domain.scenario.source import ScenarioError
 
 LIBRARY = Path(__file__).resolve().parents[3] / "scenarios"
-FOLDERS = sorted(file.parent for file in LIBRARY.glob("*/scenario.yaml"))
-TESTS = list(found([LIBRARY]))
+FOLDERS = sorted(file.parent for file in LIBRARY.rglob("scenario.yaml"))
+TESTS = list(found(FOLDERS))
 PREPARED = {folder.name: prepare(read_bundle(folder)) for folder in FOLDERS}
 
 
