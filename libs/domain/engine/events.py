@@ -77,7 +77,7 @@ def _touch(turn: Turn, event: Happened) -> None:
         program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
         if program is None:
             continue
-        ways = program.exits.get(event.type)
+        ways = program.ways.get(event.type)
         live = ways if ways and event.time >= enrolment.triggered_at else ()
         if any(run.is_exit(turn, way, event, enrolment.key) for way in live):
             run.end(turn, enrolment, event.type, at=event.time)

@@ -114,7 +114,7 @@ Instruction = WaitFor | Await | Send | Branch | Lot | Mark | Put | Hook | Jump |
 class Program:
     """One version of a scenario.
 
-    `keys` are what the index of triggers lists it under, `trigger` says it for people. `exits` are by event type.
+    `keys` are what the index of triggers lists it under, `trigger` says it for people. `ways` are its exits by event type.
     `asks` are the event types whose past it may look at, with the fields that it looks at. `counter` is the name of
     the count of an `nth`: scenarios and versions with the same trigger count together.
     """
@@ -129,7 +129,8 @@ class Program:
     key: str | None
     again: timedelta | Literal["never"] | None
     restart: bool
-    exits: dict[str, tuple[Exit, ...]]
+    exits: tuple[Exit, ...]
+    ways: dict[str, tuple[Exit, ...]]
     priority: int
     window: Window | None
     instructions: tuple[Instruction, ...]
@@ -156,9 +157,9 @@ def compile_program(scenario: Scenario, version: int) -> Program:
     instructions: list[Instruction] = []
     _emit(scenario.steps, instructions)
     trigger = scenario.trigger
-    exits: dict[str, tuple[Exit, ...]] = {}
+    ways: dict[str, tuple[Exit, ...]] = {}
     for way in scenario.exits:
-        exits[way.event] = (*exits.get(way.event, ()), way)
+        ways[way.event] = (*ways.get(way.event, ()), way)
     said, keys = _trigger(trigger)
     return Program(
         id=scenario.id,
@@ -171,7 +172,8 @@ def compile_program(scenario: Scenario, version: int) -> Program:
         key=scenario.key,
         again=scenario.again,
         restart=scenario.restart,
-        exits=exits,
+        exits=scenario.exits,
+        ways=ways,
         priority=scenario.priority,
         window=scenario.window,
         instructions=tuple(instructions),

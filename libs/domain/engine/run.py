@@ -175,8 +175,7 @@ def cancel_wait(turn: Turn, enrolment: Enrolment, verdict: str = "cancelled") ->
     if wait is None:
         return
     enrolment.wait = None
-    turn.sums["steps.cancelled"] += 1
-    turn.cancel.append(_call(enrolment, wait))
+    turn.revoke(_call(enrolment, wait))
     unfinished(enrolment, verdict)
 
 
@@ -196,7 +195,7 @@ def is_exit(turn: Turn, way: Exit, event: Happened, key: str) -> bool:
 def left_since(turn: Turn, program: Program, key: str, start: datetime) -> Happened | None:
     """The exit that happened since `start` but reached us before what it is an exit of."""
     first: Happened | None = None
-    for type, ways in program.exits.items():
+    for type, ways in program.ways.items():
         track = turn.profile.tracks.get(type)
         if track is None:
             continue
@@ -221,8 +220,7 @@ def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str,
     step = ids.step_id(enrolment.id, path, enrolment.calls)
     enrolment.calls += 1
     enrolment.wait = Wait(step, due, kind, began)
-    turn.sums["steps.scheduled"] += 1
-    turn.schedule.append(_call(enrolment, enrolment.wait))
+    turn.ask(_call(enrolment, enrolment.wait))
     trace(enrolment, path, due, "waiting")
 
 

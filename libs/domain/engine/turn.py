@@ -94,6 +94,20 @@ class Turn:
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
 
+    def ask(self, call: Call) -> None:
+        """Schedule a call."""
+        self.sums["steps.scheduled"] += 1
+        self.schedule.append(call)
+
+    def revoke(self, call: Call) -> None:
+        """Cancel a call. One that was asked for in this very turn was never asked for."""
+        if call in self.schedule:
+            self.sums["steps.scheduled"] -= 1
+            self.schedule.remove(call)
+        else:
+            self.sums["steps.cancelled"] += 1
+            self.cancel.append(call)
+
     @property
     def index(self) -> Shop:
         """What is known of the shop."""

@@ -156,7 +156,7 @@ def _leave(turn: Turn, watching: Watching, event: Happened) -> None:
     """An exit of the scenario, before anybody has entered it."""
     for known in list(turn.profile.watches.values()):
         program = watching.programs.get(known.scenario)
-        ways = program.exits.get(event.type) if program else None
+        ways = program.ways.get(event.type) if program else None
         live = ways if ways and known.trigger and known.due_at and event.time >= known.trigger.time else ()
         if any(run.is_exit(turn, way, event, known.key) for way in live):
             _cancel(turn, known)
@@ -192,8 +192,7 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
         _cancel(turn, known)
         known.due_at = aim.due
         known.step = ids.derive("step", _id(turn, known), aim.due.isoformat())
-        turn.sums["steps.scheduled"] += 1
-        turn.schedule.append(_call(turn, known, aim.due))
+        turn.ask(_call(turn, known, aim.due))
 
 
 def _serves(program: Program, asked: datetime, wanted: datetime) -> bool:
@@ -295,8 +294,7 @@ def _room(turn: Turn) -> bool:
 def _cancel(turn: Turn, known: Watch) -> None:
     """Nothing is awaited any more; a call that is out is cancelled."""
     if known.step and known.due_at is not None:
-        turn.sums["steps.cancelled"] += 1
-        turn.cancel.append(_call(turn, known, known.due_at))
+        turn.revoke(_call(turn, known, known.due_at))
     known.due_at, known.step = None, ""
 
 

@@ -1,18 +1,9 @@
 """The engine on virtual time: the path of the abandoned cart, and what must not change it."""
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import pytest
 
-from libs.domain import ids
-from libs.domain.engine import due, events, merge
-from libs.domain.engine.program import compile_program
-from libs.domain.engine.registry import Registry
-from libs.domain.engine.state import Happened, Profile, decode, encode
-from libs.domain.engine.turn import Call, Request, Turn
-from libs.domain.scenario.parse import parse
+from libs.domain.engine import due, merge
+from tests.unit.engine.world import World, at
 
 CART = """
 kurant: 1
@@ -34,80 +25,6 @@ steps:
   - wait: 48h
   - send: third
 """
-MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
-
-
-def at(clock: str) -> datetime:
-    hours, minutes = clock.split(":")
-    return MONDAY + timedelta(hours=int(hours), minutes=int(minutes))
-
-
-@dataclass
-class World:
-    """One profile, a clock, and the calls that are out."""
-
-    registry: Registry = field(default_factory=Registry)
-    profile: Profile = field(default_factory=Profile)
-    id: str = "11111111-1111-5111-8111-111111111111"
-    calls: dict[str, Call] = field(default_factory=dict)
-    sent: list[tuple[str, datetime]] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    sums: dict[str, int] = field(default_factory=dict)
-
-    def publish(self, text: str, version: int = 1, state: str = "live") -> None:
-        program = compile_program(parse(text), version)
-        self.registry.publish("demo", program)
-        self.registry.set_state("demo", program.id, version, state)
-
-    def turn(self, now: datetime) -> Turn:
-        return Turn(
-            shop="demo", profile_id=self.id, profile=self.profile, programs=self.registry, now=now, cause_at=now
-        )
-
-    def absorb(self, turn: Turn) -> None:
-        self.profile = decode(encode(turn.profile))  # as it comes back from the database
-        for call in turn.cancel:
-            self.calls.pop(call.step, None)
-        for call in turn.schedule:
-            self.calls[call.step] = call
-        for request in turn.messages:
-            self.sent.append((request.name, turn.now))
-            self.requests.append(request)
-        for name, count in turn.sums.items():
-            self.sums[name] = self.sums.get(name, 0) + count
-
-    def event(
-        self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
-    ) -> bool:
-        digest = ids.event_digest("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
-        self.run(now or time)
-        turn = self.turn(now or time)
-        fresh = events.on_event(turn, Happened(type=type, time=time, id=f"{digest:015x}", data=data), digest, None)
-        self.absorb(turn)
-        return fresh
-
-    def cart(self, clock: str, *, value: str = "249.00", id: str = "c-1", now: str | None = None) -> bool:
-        data = {"cart": {"id": id, "value": value}}
-        return self.event("cart.updated", at(clock), data, now=at(now) if now else None)
-
-    def order(self, clock: str, *, now: str | None = None) -> bool:
-        data = {"order": {"id": "o-1", "channel": "pos"}}
-        return self.event("order.placed", at(clock), data, now=at(now) if now else None)
-
-    def run(self, until: datetime) -> None:
-        """Give every call that is due up to `until`, at its moment."""
-        while ready := sorted((c for c in self.calls.values() if c.due_at <= until), key=lambda c: c.due_at):
-            call = ready[0]
-            del self.calls[call.step]
-            turn = self.turn(call.due_at)
-            due.on_due(turn, call.step)
-            self.absorb(turn)
-
-    def end(self) -> list[tuple[str, datetime]]:
-        self.run(MONDAY + timedelta(days=400))
-        return self.sent
-
-
 @pytest.fixture
 def world() -> World:
     made = World()
