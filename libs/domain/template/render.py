@@ -1,5 +1,6 @@
 """Rendering: minijinja with limits on work and size; no Python object is reachable from a template."""
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 from minijinja import Environment
 
 from libs.domain.money import shown
-from libs.domain.scenario.match import moment, zone
+from libs.domain.scenario.match import zone
 from libs.domain.template.compile import CompiledMessage
 
 FUEL = 200_000
@@ -70,10 +71,14 @@ def _money(value: Any, currency: str = "PLN", language: str | None = None) -> st
 
 
 def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None) -> str:
+    """In `timezone` where both it and the offset are told; else as written: that is on the customer's wall already."""
     if value is None:
         return ""
-    told = moment(value, {})
-    return told.astimezone(zone(timezone)).strftime(form) if told else str(value)
+    try:
+        told = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return (told.astimezone(zone(timezone)) if told.tzinfo and timezone else told).strftime(form)
+    except (ValueError, OverflowError):
+        return str(value)
 
 
 _known: dict[str, str] = {}
