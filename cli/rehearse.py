@@ -51,14 +51,14 @@ def play(paths: Paths, only: Only = None, as_json: Json = False) -> None:
                 results.append(result)
                 if result.findings and not as_json:
                     tell(result)
+    if not results:
+        raise CliError("no tests there" if only is None else f"no test there is called {only}")
     failed = sum(bool(one.findings) for one in results)
     if as_json:
         show_json([told(one) for one in results])
     else:
         show_table(("scenario", "tests", "passed", "failed"), counts(results))
         say(f"{len(results)} tests in {time.monotonic() - begun:.1f} s, {failed} failed")
-    if not results:
-        raise CliError("no tests there" if only is None else f"no test there is called {only}")
     if failed:
         raise typer.Exit(1)
 

@@ -226,8 +226,11 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def behind(asked: Asked, positions: dict[int, int]) -> bool:
-    """Whether contacts that the question rests on have not been applied yet."""
-    return any(positions.get(int(partition), 0) <= offset for partition, offset in asked.contacts_at.items())
+    """Whether contacts that the question rests on have not been applied yet, as far as that can be known."""
+    return any(
+        not partition.isdecimal() or positions.get(int(partition), 0) <= offset
+        for partition, offset in asked.contacts_at.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +290,11 @@ def answer(
         message=message,
         shop=one.shop,
         profile=profile,
-        purpose=one.purpose,
-        scenario=one.scenario,
+        purpose=clean(one.purpose) or "",
+        scenario=clean(one.scenario),
         decision=given.decision,
         reason=given.reason or "allowed",
-        channel=verdict.channel,
+        channel=clean(verdict.channel),
         digest=point[0] if point else None,
         rested=verdict.rested,
     )

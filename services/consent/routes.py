@@ -107,8 +107,6 @@ def _for_services(app: FastAPI, parts: Parts, loop: Loop, consents: Consents) ->
             raise Problem(413, f"requests: ask {MOST_QUESTIONS} at most at once")
         for one in asked:
             caller.for_shop(one.shop)
-            if not all(partition.isdecimal() for partition in one.contacts_at):
-                raise Problem(422, "contacts_at: partition numbers with offsets")
         return answered({"decisions": await consents.decide(asked)})
 
     @app.post("/v1/suppressions")

@@ -34,6 +34,7 @@ class _Answer(msgspec.Struct, kw_only=True):
     profile: str | None = None
     unsubscribe_url: str | None = None
     preferences_url: str | None = None
+    confirm_url: str | None = None
 
 
 class _Answers(msgspec.Struct, kw_only=True):
@@ -91,6 +92,7 @@ def _decision(question: Question, answer: _Answer) -> Decision:
         profile=answer.profile,
         unsubscribe_url=answer.unsubscribe_url,
         preferences_url=answer.preferences_url,
+        confirm_url=answer.confirm_url,
     )
 
 

@@ -77,6 +77,7 @@ class Decision:
     profile: str | None = None
     unsubscribe_url: str | None = field(default=None, repr=False)
     preferences_url: str | None = field(default=None, repr=False)
+    confirm_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +261,8 @@ def write(
 ) -> Letter:
     """The message as this customer gets it; raises `TemplateError`."""
     request = job.request
-    given = {"unsubscribe_url": decision.unsubscribe_url or "", "preferences_url": decision.preferences_url or ""}
+    names = ("unsubscribe_url", "preferences_url", "confirm_url")
+    given = {name: getattr(decision, name) or "" for name in names}
     rendered = render(message, {"coupon": {}, **request.context, **given, "shop": {"id": job.shop}})
     html = rendered.html
     if html and style.tracking:

@@ -3,9 +3,9 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
@@ -35,6 +35,8 @@ EXPONENT = 300
 LENGTHS = {"id": 256, "source": 512, "type": 120}
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NAMED_SHOP = re.compile(r"/shops/([^/]+)(?:/.*)?")
+AHEAD = timedelta(days=1)
+"""How far in the future the time of an event is believed. Later ones would be the newest news for years."""
 YEARS = range(1970, 9000)
 CHANNELS = {"email": "email", "phone": "sms"}
 ADDRESSES = frozenset(
@@ -156,7 +158,7 @@ def _attribute(event: Json, name: str) -> str:
 
 
 def _time(event: Json, now: datetime) -> datetime:
-    """When it happened, UTC. Nothing has happened later than it was told: a clock ahead of ours is set back."""
+    """When it happened, UTC. A clock may be ahead of ours; one that is out by more than `AHEAD` tells nothing."""
     value = event.get("time")
     if value is None:
         return now
@@ -168,7 +170,7 @@ def _time(event: Json, now: datetime) -> datetime:
         raise Invalid("time", "has no offset from UTC: end it with Z or +01:00")
     if told.year not in YEARS:
         raise Invalid("time", f"must lie between {YEARS.start} and {YEARS.stop}")
-    return min(told.astimezone(UTC), now)
+    return now if told - now > AHEAD else told.astimezone(UTC)
 
 
 def _data(event: Json) -> Json:
@@ -385,11 +387,3 @@ def shop_of(event: Any) -> str:
     if named is None or not named[1].isprintable() or len(named[1]) > 100:
         raise Invalid("source", "must be /shops/<shop>/...")
     return named[1]
-
-
-def first_of_each(batch: Iterable[Told]) -> tuple[list[Told], int]:
-    """The events without repeats among themselves, and how many those were."""
-    whole = list(batch)
-    fresh = {told.unique: told for told in reversed(whole)}
-    kept = [told for told in whole if fresh[told.unique] is told]
-    return kept, len(whole) - len(kept)

@@ -170,18 +170,18 @@ def _json(value: Any, status: int) -> Response:
 
 
 def _install_segment(app: FastAPI, door: Door) -> None:
-    @app.post("/v1/{kind}")
-    async def call(kind: str, request: Request) -> Response:
-        """One call of the Segment API."""
-        if kind not in SEGMENT:
-            raise Problem(404, "there is no such route")
-        value = await _segment_body(request)
-        shop = await _segment_shop(door, request, value)
-        told, reading = await _translate(door, [value | {"type": SEGMENT[kind]}], shop, request)
-        if reading.first is not None:
-            raise Problem(422, str(reading.first), field=reading.first.field)
-        await door.keep(told, "segment")
-        return _json({"success": True}, 200)
+    def single(kind: str) -> Callable[[Request], Awaitable[Response]]:
+        async def call(request: Request) -> Response:
+            """One call of the Segment API."""
+            value = await _segment_body(request)
+            shop = await _segment_shop(door, request, value)
+            told, reading = await _translate(door, [value | {"type": kind}], shop, request)
+            if reading.first is not None:
+                raise Problem(422, str(reading.first), field=reading.first.field)
+            await door.keep(told, "segment")
+            return _json({"success": True}, 200)
+
+        return call
 
     async def batch(request: Request) -> Response:
         """Many calls of the Segment API. Those that cannot be used are counted and logged, as Segment does."""
@@ -198,9 +198,10 @@ def _install_segment(app: FastAPI, door: Door) -> None:
         await door.keep(told, "segment")
         return _json({"success": True}, 200)
 
+    for name, kind in SEGMENT.items():
+        app.add_api_route(f"/v1/{name}", single(kind), methods=["POST"], name=f"segment {name}")
     for name in ("batch", "import", "b"):
         app.add_api_route(f"/v1/{name}", batch, methods=["POST"], name=f"segment {name}")
-    app.router.routes.sort(key=lambda route: getattr(route, "path", "") == "/v1/{kind}")
 
 
 async def _segment_body(request: Request) -> dict[str, Any]:

@@ -21,17 +21,28 @@ PARTITION = "seen_%Y%m%d"
 
 LOOK = """
 SELECT 0 AS what, NULL::text AS shop, NULL::bytea AS digest, s.event AS id, NULL::boolean AS told
-FROM unnest($1::uuid[]) AS w (event) JOIN ingest.seen AS s ON s.event = w.event
+FROM unnest($1::uuid[]) AS w (event)
+CROSS JOIN LATERAL (SELECT event FROM ingest.seen WHERE event = w.event LIMIT 1) AS s
 UNION ALL
-SELECT 1, i.shop, i.digest, i.profile, i.told
+SELECT 1, w.shop, w.digest, i.profile, i.told
 FROM unnest($2::text[], $3::bytea[]) AS w (shop, digest)
-JOIN ingest.identifier AS i ON i.shop = w.shop AND i.digest = w.digest
+CROSS JOIN LATERAL (
+    SELECT profile, told FROM ingest.identifier WHERE shop = w.shop AND digest = w.digest LIMIT 1
+) AS i
 UNION ALL
 SELECT 2, w.shop, NULL, NULL, NULL FROM unnest($4::text[]) AS w (shop)
 WHERE EXISTS (SELECT FROM ingest.spill AS s WHERE s.shop = w.shop)
 UNION ALL
-SELECT 3, NULL, NULL, NULL, NULL WHERE EXISTS (SELECT FROM ingest.merged WHERE NOT published)
+SELECT 3, NULL, NULL, NULL, NULL
+FROM (SELECT seq FROM ingest.merged WHERE NOT published ORDER BY seq LIMIT 1) AS m
 """
+"""LATERAL and LIMIT leave the planner no way but the index, also while the tables are new and have no statistics."""
+
+BY_INDEX = """
+SELECT set_config(name, 'off', true)
+FROM unnest('{enable_hashjoin, enable_mergejoin, enable_seqscan}'::text[]) AS name
+"""
+"""Until the end of the transaction, the same for statements that cannot be written so."""
 
 KNOWN = """
 SELECT i.shop, i.digest, i.profile
@@ -123,6 +134,7 @@ async def look(connection: Connection, events: Sequence[str], keys: Collection[K
 
 async def take_turn(connection: Connection, shops: Iterable[str]) -> None:
     """Until the end of the transaction nobody else changes who is who in these shops."""
+    await connection.execute(BY_INDEX)
     for shop in sorted(set(shops)):
         await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", LOCK & 0x7FFFFFFF, shop)
 
@@ -171,7 +183,8 @@ async def remember(connection: Connection, week: date, events: Sequence[str], *,
 
 
 async def contacts_told(connection: Connection, keys: Collection[Key]) -> None:
-    """Consent has been told of these addresses."""
+    """Consent has been told of these addresses. To be called in a transaction."""
+    await connection.execute(BY_INDEX)
     ordered = sorted(keys)
     await connection.execute(TOLD, [shop for shop, _ in ordered], [digest for _, digest in ordered])
 
@@ -227,7 +240,8 @@ async def unspill(connection: Connection, numbers: Sequence[int]) -> None:
 async def waiting(connection: Connection) -> bool:
     """Whether anything is spilled, or a merge unpublished."""
     found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM ingest.spill) OR EXISTS (SELECT FROM ingest.merged WHERE NOT published)"
+        "SELECT EXISTS (SELECT FROM ingest.spill) "
+        "OR EXISTS (SELECT FROM (SELECT seq FROM ingest.merged WHERE NOT published ORDER BY seq LIMIT 1) AS m)"
     )
     return found
 

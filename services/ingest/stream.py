@@ -204,7 +204,8 @@ class Intake:
             week = await self._week(published[0].event.received_at)
             async with self._database.connection() as connection:
                 await store.remember(connection, week, [told.unique for told in published])
-                if newly_told:
+            if newly_told:
+                async with self._database.transaction() as connection:
                     await store.contacts_told(connection, newly_told)
         except Unavailable as error:
             log.warning("repeats of these events will go unnoticed here", error=str(error))

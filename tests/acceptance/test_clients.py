@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,9 @@ async def test_a_platform_that_writes_to_kafka_itself(platform: Running) -> None
         await producer.stop()
     greeted(platform, by_hand)
     greeted(platform, by_sdk)
+    metrics = platform.http.get(f"{platform.url('ingest')}/metrics").text
+    counted = re.findall(r'^kurant_quarantined_total\{.*topic="kurant.inbox.v1"\} (\S+)$', metrics, re.MULTILINE)
+    assert sum(map(float, counted)) == len(garbage) + 1, "the record without a value is garbage too"
 
 
 def test_a_file_of_events(platform: Running, tmp_path: Path) -> None:

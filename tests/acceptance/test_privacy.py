@@ -80,7 +80,7 @@ async def test_no_topic_but_contacts_carries_an_address(settled: Running) -> Non
             continue
         assert [one for content in contents for one in found(content)] == [], topic
     assert any(found(content) for content in read["kurant.contacts.v1"]), "this test looks at the wrong addresses"
-    assert len(read["kurant.events.v1"]) > 1_000
+    assert len(read["kurant.events.v1"]) > 40
 
 
 async def tables(connection: asyncpg.Connection) -> Iterable[str]:
@@ -107,7 +107,7 @@ async def test_no_table_holds_an_address_in_the_clear(settled: Running) -> None:
                     assert found(content) == [], f"{name}.{column}"
     finally:
         await connection.close()
-    assert seen > 1_000
+    assert seen > 100
 
 
 async def test_the_time_zone_of_a_customer_is_there_to_be_seen(settled: Running) -> None:

@@ -47,6 +47,7 @@ class Campaign:
     kills: int
     victims: Sequence[str] = SERVICES
     servers: Sequence[str] = ()
+    calm: bool = False
     told: Sequence[str] = tuple(stories.STORIES)
     moods: Moods = UNKIND
     margin: float = 2.0
@@ -139,7 +140,7 @@ async def _play(campaign: Campaign, folder: Path, platform: Platform) -> tuple[G
         dues=[generator.moment(due) for due in play.dues],
         seed=campaign.seed,
     )
-    killer = Killer(platform=platform, plan=kills, journal=Journal(folder / "kills.jsonl"))
+    killer = Killer(platform=platform, plan=kills, journal=Journal(folder / "kills.jsonl"), calm=campaign.calm)
     unsubscriber = Unsubscriber(customers=play.customers, mails=folder / "mails.jsonl", journal=told)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:

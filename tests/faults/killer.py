@@ -20,6 +20,8 @@ AIMED = 0.7
 """Share of kills that are aimed at a due time."""
 GRACE = 15.0
 """Real seconds for which a victim that is not there is waited for."""
+FLOW = 2.0
+"""Real seconds of work that a calm killer grants between two kills."""
 BACK = 90.0
 """Real seconds after which a part that does not come back is given up."""
 
@@ -69,7 +71,9 @@ def plan(
 class Killer:
     """Carries out a plan on a platform."""
 
-    def __init__(self, *, platform: Platform, plan: Sequence[Kill], journal: Journal) -> None:
+    def __init__(self, *, platform: Platform, plan: Sequence[Kill], journal: Journal, calm: bool = False) -> None:
+        """`calm`: strike only when the last victim is back and everything flows again."""
+        self._calm = calm
         self._platform = platform
         self._plan = plan
         self._journal = journal
@@ -82,7 +86,10 @@ class Killer:
             for kill in self._plan:
                 await sleep_until(kill.at)
                 if await self._kill(kill.victim):
-                    group.create_task(self._watch(kill.victim))
+                    watching = group.create_task(self._watch(kill.victim))
+                    if self._calm:
+                        await watching
+                        await asyncio.sleep(FLOW)
 
     async def _kill(self, victim: str) -> bool:
         deadline = time.monotonic() + GRACE

@@ -26,6 +26,7 @@ class Mutation:
     new: str
 
 
+# The pause stands for the time that a consumer which commits by itself leaves between the two.
 OFFSET_FIRST = Mutation(
     says="the offset is committed before the state",
     file="libs/common/bus/apply.py",
@@ -35,6 +36,9 @@ OFFSET_FIRST = Mutation(
 """,
     new="""\
             await self._offsets.advance(connection, moves)
+        from asyncio import sleep
+
+        await sleep(0.02)
         async with self._database.transaction() as connection:
             outcome = await handle(connection, records)
 """,

@@ -1,5 +1,6 @@
 """What must, may and must not have been sent, against what sink and outbox hold (standard library only)."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from tests.faults.oracle import EVERYONE, Expected, Oracle, Rules
 
 KINDS = (
     "lost",
+    "unfinished",
     "twice",
     "without consent",
     "after an end",
@@ -24,6 +26,9 @@ EARLY = 0.5
 """Real seconds that clocks may be read apart."""
 LATE = 30.0
 """Real seconds after everything was undisturbed again, within which a mail must be there."""
+
+MESSAGE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The id of a message, as the outbox gives it, in a Message-ID."""
 
 Key = tuple[str, str]
 
@@ -69,6 +74,8 @@ class Judge:
         self._mails: dict[tuple[str, str, str], list[Mail]] = defaultdict(list)
         for mail in facts.mails:
             self._mails[self._names.get(mail.to, mail.to), mail.name, mail.mark].append(mail)
+        ids = (MESSAGE.search(mail.message_id) for mail in facts.mails)
+        self._in_sink = {found[0] for found in ids if found}
 
     def judge(self) -> Verdict:
         """Everything, once."""
@@ -77,6 +84,7 @@ class Judge:
         for expected in self._expected:
             verdict.expected[expected.sent] += 1
             self._one(expected)
+        self._missing()
         self._strangers()
         self._accounts()
         self._unknowns()
@@ -90,17 +98,29 @@ class Judge:
     def _found(self, kind: str, customer: str, says: str) -> None:
         self._verdict.discrepancies.append(Discrepancy(kind=kind, customer=customer, says=says))
 
-    def _unknown(self, key: Key) -> int:
-        return sum(row["end"] == "unknown" for row in self._rows[key])
+    def _unknown(self, key: Key, *, in_sink: bool | None = None) -> int:
+        """How many messages the outbox calls unknown; of those, what is (not) in the sink, if that is asked."""
+        rows = [row for row in self._rows[key] if row["end"] == "unknown"]
+        return sum(in_sink is None or (str(row["message_id"]) in self._in_sink) == in_sink for row in rows)
+
+    def _missing(self) -> None:
+        """What must have been sent and is not in the sink, less what the outbox says of it: unknown, or pending."""
+        missing: dict[Key, list[Expected]] = defaultdict(list)
+        for one in self._expected:
+            if one.sent == "must" and (one.customer, one.name, one.mark) not in self._mails:
+                missing[one.customer, one.name].append(one)
+        for key, ones in missing.items():
+            pending = sum(row["end"] == "pending" for row in self._rows[key])
+            excused = self._unknown(key, in_sink=False)
+            for number, one in enumerate(ones[excused:]):
+                kind = "unfinished" if number < pending else "lost"
+                says = f"{one.name} {one.mark} is not in the sink; {one.because}; outbox: {_ends(self._rows[key])}"
+                self._found(kind, one.customer, says)
 
     def _one(self, expected: Expected) -> None:
         customer, what = expected.customer, f"{expected.name} {expected.mark}"
         mails = self._mails.get((customer, expected.name, expected.mark), [])
-        unknown = self._unknown((customer, expected.name))
-        if expected.sent == "must" and not mails and not unknown:
-            ends = [f"{row['end']} {row.get('reason') or ''}".strip() for row in self._rows[customer, expected.name]]
-            self._found("lost", customer, f"{what} is not in the sink; {expected.because}; outbox: {ends}")
-        if len(mails) > 1 and len(mails) - 1 > unknown:
+        if len(mails) > 1 and len(mails) - 1 > self._unknown((customer, expected.name), in_sink=True):
             self._found("twice", customer, f"{what} was sent {len(mails)} times: {[mail.message_id for mail in mails]}")
         for mail in mails:
             self._mail(expected, mail, what)
@@ -148,22 +168,23 @@ class Judge:
             if not asked[key] <= len(rows) <= at_most[key]:
                 between = f"{asked[key]} to {at_most[key]}"
                 self._found("unaccounted", customer, f"{name}: {between} messages in the outbox, found {_ends(rows)}")
-            sent = sum(row["end"] == "sent" for row in rows)
-            if not sent <= in_sink[key] <= sent + self._unknown(key):
-                found = f"{in_sink[key]} in the sink"
+            sent = [str(row["message_id"]) for row in rows if row["end"] == "sent"]
+            absent = bool(self._in_sink) and not self._in_sink.issuperset(sent)
+            if absent or not len(sent) <= in_sink[key] <= len(sent) + self._unknown(key):
+                found = f"{in_sink[key]} in the sink{', not those that were sent' if absent else ''}"
                 self._found("outbox differs", customer, f"{name}: {found}, the outbox says {_ends(rows)}")
 
     def _unknowns(self) -> None:
         """`unknown` is an excuse for what was under way when dispatch died or the sink hung up, and for no more."""
         cut = sum(mail.mood == "cut" for mail in self._facts.mails)
         killed = sum(outage.part in ("dispatch", "postgres") for outage in self._facts.outages)
-        unknown = [str(row["message_id"]) for row in self._facts.outbox if row["end"] == "unknown"]
-        found = len(unknown)
-        self._verdict.unknown_sent = sum(any(id in mail.message_id for mail in self._facts.mails) for id in unknown)
+        found = sum(self._unknown(key) for key in list(self._rows))
+        self._verdict.unknown_sent = sum(self._unknown(key, in_sink=True) for key in list(self._rows))
         if found > cut + killed * self._rules.slots:
             most = f"{cut} mails cut off and {killed} kills of {self._rules.slots} under way"
             self._found("too many unknown", "", f"{found} messages are unknown; {most} explain no more")
 
 
 def _ends(rows: Iterable[Row]) -> list[str]:
-    return [f"{row['end']}({row.get('reason') or ''})" for row in rows]
+    ends = Counter(f"{row['end']}({row.get('reason') or ''})" for row in rows)
+    return [f"{count} {end}" for end, count in ends.items()]

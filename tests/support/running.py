@@ -197,15 +197,14 @@ class Running:
 
     def settled(self, seconds: float = 40) -> dict[str, Any]:
         """The audit, once everything that came has been worked off and the sums agree."""
-
-        def look() -> dict[str, Any] | None:
+        deadline = time.monotonic() + seconds
+        while True:
             answer = self.get("/v1/audit")
-            if answer.status_code != 200:
-                return None
             body: dict[str, Any] = answer.json()
-            return body if body["ok"] else None
-
-        return eventually(look, seconds, f"the audit agrees: {self.get('/v1/audit').text}")
+            if answer.status_code == 200 and body["ok"]:
+                return body
+            assert time.monotonic() < deadline, f"the sums differ for {seconds:g} s: {body}"
+            time.sleep(POLL)
 
     def cli(self, *arguments: str) -> Said:
         """A verb of the command line, in this process, about this platform."""

@@ -23,13 +23,13 @@ SCOPES = ("profile", "event", "cart", "order", "rfm", "key")
 def draw(turn: Turn, enrolment: Enrolment, step: Lot) -> int:
     """Where to go on: the arm is the same for a profile and a split whenever it is drawn."""
     text = "\n".join((turn.shop, enrolment.scenario, step.name, turn.profile_id))
-    lot = int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) / 2**64
+    lot = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
     total = sum(share for _, share, _ in step.arms)
     drawn, place = step.arms[-1][0], step.arms[-1][2]
     reached = 0
     for arm, share, begins in step.arms:
         reached += share
-        if lot * total < reached:
+        if lot * total < reached << 64:
             drawn, place = arm, begins
             break
     enrolment.arms = {**enrolment.arms, step.name: drawn}

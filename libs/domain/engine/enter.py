@@ -95,6 +95,9 @@ def _again_triggered(
         running.trigger, running.triggered_at, running.traceparent = event, event.time, traceparent
         run.begin(turn, running, started)
     elif event.time < running.entered_at:
+        left = run.left_since(turn, program, running.key, event.time)
+        if left is not None and left.time <= running.entered_at:
+            return  # what it started was over before this enrolment began
         running.entered_at = event.time
         if not program.restart and not running.sent and running.round == 0 and running.wait is not None:
             run.cancel_wait(turn, running)

@@ -23,7 +23,9 @@ from libs.domain.scenario.times import moved, yearly
 LATE = timedelta(days=1)
 """How late a date may be seen and still count, when its trigger does not say `late`."""
 MOST = 100
-"""Watches of one profile. Beyond that those that are over are forgotten, and then no new one begins."""
+"""Watches of one profile: beyond that no new one begins."""
+OVER = 20
+"""Of these so many that await nothing any more; the oldest are forgotten."""
 EVENT = "event."
 
 
@@ -68,7 +70,7 @@ def look(turn: Turn) -> None:
         if program is None:
             _cancel(turn, known)
             del profile.watches[name]
-        elif known.trigger is not None:
+        elif known.trigger is not None and known.due_at is not None:
             _refresh(turn, program, known.key, known.trigger)
     for program in programs.values():
         root = _root(program)
@@ -77,9 +79,7 @@ def look(turn: Turn) -> None:
             continue
         for dated in ({"cart": profile.carts, "order": profile.orders}.get(root) or {}).values():
             event = Happened(f"{root}.known", dated.at, "", {root: dated.data})
-            key = key_of(turn, program, turn.scope(event, None))
-            if key is not None and _name(program, key) not in profile.watches:
-                _told(turn, program, event)
+            _told(turn, program, event)
 
 
 def on_due(turn: Turn, step: str) -> bool:
@@ -179,7 +179,9 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
     if not isinstance(aim, Aim):
         _cancel(turn, known)
         known.because = aim
-        if not new or known.done:
+        if trigger is not None:  # that it is the newest must be known still, what it says no more
+            known.trigger = Happened(trigger.type, trigger.time, trigger.id)
+        if not new or known.done or (trigger is not None and _room(turn)):
             turn.profile.watches[name] = known
         return
     if new and not _room(turn):
@@ -282,12 +284,11 @@ def _silence(turn: Turn, trigger: InactiveTrigger, known: Watch) -> Aim | str:
 
 
 def _room(turn: Turn) -> bool:
-    """Whether one more watch may begin; those that are over make room."""
+    """Whether one more watch may begin; those that await nothing make room."""
     watches = turn.profile.watches
-    if len(watches) >= MOST:
-        over = [name for name, one in watches.items() if one.due_at is None and one.trigger is not None]
-        for name in over[: len(watches) - MOST + 1]:
-            del watches[name]
+    over = [(one.trigger.time, name) for name, one in watches.items() if one.due_at is None and one.trigger]
+    for _, name in sorted(over)[:-OVER]:
+        del watches[name]
     return len(watches) < MOST
 
 

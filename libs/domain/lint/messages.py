@@ -14,14 +14,16 @@ from libs.domain.template.trial import Fault, trial
 FORMS = {"email": ("mjml", "html", "txt"), "push": ("yaml",)}
 ROOTS = (
     *("profile", "event", "cart", "order", "rfm", "coupon", "shop", "key"),
-    *("unsubscribe_url", "preferences_url"),
+    *("unsubscribe_url", "preferences_url", "confirm_url"),
 )
 NOT_YET = ("coupon", "rfm")
 FUNCTIONS = ("range", "dict", "debug", "namespace", "loop")
 ITEM = {"product_id": "p-1", "name": "Sofa", "quantity": 1, "price": "249.00", "image": "https://example.com/p.jpg"}
 CART = {"id": "c-1", "value": "249.00", "currency": "PLN", "url": "https://example.com/c", "items": [ITEM]}
 ORDER = {"id": "o-1", "value": "249.00", "currency": "PLN", "status": "new", "channel": "web", "items": [ITEM]}
-LINKS = {"unsubscribe_url": "https://example.com/u", "preferences_url": "https://example.com/p"}
+LINKS = {"unsubscribe_url": "https://example.com/u", "preferences_url": "https://example.com/p"} | {
+    "confirm_url": "https://example.com/c"
+}
 FULL: dict[str, Any] = {
     "profile": {"first_name": "Anna", "last_name": "Nowak", "language": "pl", "timezone": "Europe/Warsaw"},
     "event": {"type": "cart.updated", "time": "2026-03-02T10:00:00+00:00", "id": "e-1", "cart": CART, "order": ORDER},

@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from libs.domain.engine.turn import DEFAULT_ZONE
+from libs.domain.engine.registry import DEFAULT_ZONE
 from libs.domain.rehearsal.model import Expected, Json, Kind
 from libs.domain.scenario.conditions import ConditionReader
 from libs.domain.scenario.parse import CHANNELS
 from libs.domain.scenario.source import Source
 from libs.domain.scenario.times import at_local
 
-ENDS = ("exit", "completed", "archived", "merged")
-"""How an enrolment ends: by an exit event or step, after its last step, with its scenario, or as another profile's."""
+ENDS = ("exit", "completed", "holdout", "archived", "merged")
+"""How an enrolment ends: by an exit event or step, after its last step, in the arm that gets nothing, with its
+scenario, or as another profile's."""
 MESSAGE = ("at", "because", "scenario", "channel")
 FORMS: dict[str, tuple[str, ...]] = {
     "sent": ("at", "channel", "language", "subject", "text", "scenario"),
@@ -22,15 +23,18 @@ FORMS: dict[str, tuple[str, ...]] = {
     "failed": MESSAGE,
     "skipped": MESSAGE,
     "deferred": (*MESSAGE, "until"),
+    "webhook": ("at", "scenario"),
     "entered": ("at", "key"),
     "ended": ("at", "because", "scenario", "key"),
     "waiting_until": ("scenario", "key"),
     "not_entered": ("because",),
+    "holds": (),
     "nothing_until": (),
     "nothing_more": (),
 }
 """Every form of a line of `then`, with the fields that it may have."""
 NEEDS_TIME = ("sent", "deferred")
+NAMELESS = ("nothing_more", "nothing_until", "waiting_until", "holds")
 MOMENT = "such as 2026-03-02T10:00, in the customer's zone unless it has an offset"
 
 
@@ -50,7 +54,7 @@ class ExpectReader(ConditionReader):
         self.known(path, told, (kind, *FORMS[kind]))
         if kind == "nothing_more" and told[kind] is not True:
             self.error(f"{path}/{kind}", "nothing_more can only be `true`")
-        named = {} if kind in ("nothing_more", "nothing_until", "waiting_until") else self.named(path, kind, told)
+        named = {} if kind in NAMELESS else self.named(path, kind, told)
         at = told.get("nothing_until", told.get("waiting_until", told.get("at")))
         where = f"{path}/{kind}" if kind in ("nothing_until", "waiting_until") else f"{path}/at"
         moment = self.moment(where, at) if at is not None else None
@@ -66,6 +70,7 @@ class ExpectReader(ConditionReader):
             at=None if kind == "waiting_until" else moment,
             until=moment if kind == "waiting_until" else self.until(path, told),
             channel=channel,
+            condition=self.condition(f"{path}/holds", told["holds"]) if kind == "holds" else None,
             **{name: self.loose(f"{path}/{name}", told.get(name)) for name in texts if name in told} | named,
         )
 

@@ -9,7 +9,7 @@ from libs.domain.rehearsal.model import Expected, Rehearsal, Seen, minute
 from libs.domain.rehearsal.world import FAULT, Played
 from libs.domain.scenario.match import zone
 
-MESSAGE = ("sent", "suppressed", "deferred", "expired", "failed", "skipped")
+MESSAGE = ("sent", "suppressed", "deferred", "expired", "failed", "skipped", "webhook")
 """What may become of a message."""
 HAPPENS = (*MESSAGE, "entered", "ended")
 SAME = ("scenario", "key", "channel", "language", "because")
@@ -73,7 +73,7 @@ def differences(wanted: Expected, seen: Seen, test: Rehearsal) -> list[str]:
     for name in ("subject", "text"):
         asked, told = getattr(wanted, name), getattr(seen, name)
         if asked and asked not in told:
-            found.append(f"the {name} is “{_short(told)}”, without “{asked}”")
+            found.append(f"{name} “{_short(told)}”, without “{asked}”")
     return found
 
 
@@ -91,9 +91,7 @@ def _missed(index: int, test: Rehearsal, played: Played, verdict: Verdict) -> Fa
         return Failure(path=wanted.path, message=f"{what}: this did not happen")
     near = min(alike, key=lambda place: _distance(wanted, played.seen[place], test))
     verdict.near[index] = near
-    return Failure(
-        path=wanted.path, message=f"{what}: it was {', '.join(differences(wanted, played.seen[near], test))}"
-    )
+    return Failure(path=wanted.path, message=f"{what}: found {', '.join(differences(wanted, played.seen[near], test))}")
 
 
 def _alike(wanted: Expected, seen: Seen) -> bool:
@@ -111,12 +109,12 @@ def _distance(wanted: Expected, seen: Seen, test: Rehearsal) -> tuple[int, float
 def _unlisted(test: Rehearsal, played: Played, verdict: Verdict) -> Iterator[Failure]:
     """Messages that went out, or broke, and that no line of the test speaks of."""
     spoken = {*verdict.met.values(), *verdict.near.values()}
-    silences = [one for one in test.expected if one.kind == "nothing_until"]
+    silences = [one for one in test.expected if one.kind in ("nothing_until", "nothing_more")]
     for place, seen in enumerate(played.seen):
         broken = seen.kind == "failed" and (seen.because.startswith(FAULT) or seen.because == "no_template")
         if place in spoken or not (seen.kind == "sent" or broken):
             continue
-        path = next((one.path for one in silences if one.at and seen.at < one.at), "then")
+        path = next((one.path for one in silences if one.at is None or seen.at < one.at), "then")
         happened = f"failed ({seen.because})" if broken else f"was sent by {seen.channel}"
         message = f"{seen.name} {happened} at {local(seen.at, test)}, and no line says so"
         yield Failure(path=path, message=message)
@@ -131,6 +129,8 @@ def _states(test: Rehearsal, played: Played) -> Iterator[Failure]:
             if not any(minute(one.at) == minute(wanted.until) for one in rows):
                 told = ", ".join(f"{one.scenario} until {local(one.at, test)}" for one in rows) or "nothing waits"
                 yield Failure(path=wanted.path, message=f"{described(wanted, test)}: {told}")
+        elif wanted.kind == "holds" and not played.conditions.get(wanted.path, (False, ""))[0]:
+            yield Failure(path=wanted.path, message=f"this does not hold: {played.conditions[wanted.path][1]}")
         elif wanted.kind == "not_entered":
             yield from _not_entered(wanted, played.why)
 
@@ -160,6 +160,8 @@ def described(wanted: Expected, test: Rehearsal) -> str:
     words = {
         "waiting_until": f"waiting until {local(wanted.until, test) if wanted.until else ''}",
         "not_entered": "not entered",
+        "holds": "a condition holds",
+        "webhook": f"web address {wanted.name} called",
         "nothing_until": "nothing",
         "nothing_more": "nothing more",
         "entered": "entered",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from libs.domain.consent.state import Status
+from libs.domain.scenario.model import Condition
 from libs.domain.scenario.source import Source
 
 Json = dict[str, Any]
@@ -22,10 +23,12 @@ Kind = Literal[
     "expired",
     "failed",
     "skipped",
+    "webhook",
     "entered",
     "ended",
     "waiting_until",
     "not_entered",
+    "holds",
     "nothing_until",
     "nothing_more",
 ]
@@ -52,13 +55,17 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """The customer as the test begins, at `at`. `reachable`: channels with an address, False for a suppressed one."""
+    """The customer as the test begins, at `at`.
+
+    `reachable`: channels with an address, False for a suppressed one. `arms`: which arm of a split is drawn.
+    """
 
     at: datetime
     zone: str
     traits: Json
     reachable: dict[str, bool]
     consents: Consents
+    arms: dict[str, str] = field(default_factory=dict)
     past: tuple[Move, ...] = ()
 
 
@@ -78,6 +85,7 @@ class Expected:
     text: str = ""
     because: str = ""
     until: datetime | None = None
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +111,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One thing that happened, in the words of `Expected`; `event` for what came in."""
+    """One thing that happened, in the words of `Expected`; `event` for what came in, `step` for what a step did."""
 
     kind: str
     at: datetime

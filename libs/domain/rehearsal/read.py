@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.domain.consent.state import STATUSES
-from libs.domain.engine.turn import DEFAULT_ZONE
+from libs.domain.engine.registry import DEFAULT_ZONE
 from libs.domain.intake.identifiers import KINDS as IDENTIFIERS
 from libs.domain.rehearsal.expect import ExpectReader
 from libs.domain.rehearsal.model import EVERY, Consents, Given, Json, Move, Rehearsal
@@ -15,7 +15,7 @@ from libs.domain.scenario.source import ScenarioError, Source, read
 from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
 
 FIELDS = ("name", "description", "with", "given", "when", "then")
-GIVEN = ("at", "profile", "consents", "timezone", "tags", "rfm", "cart", "order", "history", "suppressed")
+GIVEN = ("at", "profile", "consents", "timezone", "tags", "rfm", "cart", "order", "history", "suppressed", "arms")
 EVENT = ("at", "event", "data", "id", "received_at", "repeat")
 TOUCHES = ("clicked", "opened", "replied")
 ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("push_token", ("push",)))
@@ -23,6 +23,8 @@ ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("p
 KEPT_OUT = frozenset((*IDENTIFIERS, "push_token"))
 """What ingest takes out of an event before anybody else sees it (I1)."""
 BEFORE = timedelta(minutes=1)
+AHEAD = timedelta(days=1)
+"""A shop's clock may be ahead by so much, and its events be dated later than they arrive."""
 Canonical = Callable[[str, Json], Json]
 """An event's type and data in, the data as ingest passes it on out; raises `Unfit` for what ingest refuses."""
 
@@ -129,6 +131,10 @@ class _Reader(ExpectReader):
             traits=self.fitting("profile.updated", "given/profile", traits) if traits else {},
             reachable=self.reachable(profile, value.get("suppressed")),
             consents=self.consents(where["consents"], both["consents"]),
+            arms={
+                name: self.text(f"given/arms/{name}", arm)
+                for name, arm in self.mapping("given/arms", value.get("arms")).items()
+            },
             past=(*self.known_things(value, at, both["rfm"], where["rfm"]), *sorted(past, key=lambda one: one.at)),
         )
 
@@ -166,7 +172,7 @@ class _Reader(ExpectReader):
         arrives = self.moment(f"{path}/received_at", value["received_at"]) if "received_at" in value else at
         if at is None or arrives is None:
             return None
-        if arrives < at:
+        if at - arrives > AHEAD:
             self.error(f"{path}/received_at", "it cannot arrive before it happens", "`at` is when it happened")
         when: dict[str, Any] = {"path": path, "at": at, "arrives": arrives}
         if verb == "consent":

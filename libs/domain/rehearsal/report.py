@@ -55,6 +55,8 @@ def _seen(seen: Seen, test: Rehearsal) -> str:
     about = " ".join(part for part in (seen.scenario, seen.key) if part)
     if seen.kind == "event":
         words = f"event {seen.name}"
+    elif seen.kind == "step":
+        words = f"  {seen.scenario}: {seen.name}"
     elif seen.kind in ("entered", "restarted"):
         return f"  {seen.kind} {about}"
     elif seen.kind == "ended":
@@ -82,11 +84,16 @@ def why(test: Rehearsal, scenarios: list[dict[str, Any]]) -> Iterator[str]:
     for row in scenarios:
         if not row["enrolments"]:
             yield f"{row['scenario']}: not entered, {row['because']}"
+            for one in row["watch"]:
+                yield f"  awaits {_at(one['due_at'], test) or 'nothing'}" + (
+                    f" ({one['because']})" if one["because"] else ""
+                )
             for one in row["conditions"]:
                 yield f"  {'holds' if one['verdict'] else 'fails'}  {one['path']} is {one['found']}"
         for run in row["enrolments"]:
             end = f"ended {_at(run['ended_at'], test)} because {run['because']}" if run["ended_at"] else "still running"
-            yield f"{row['scenario']} {run['key']}: entered {_at(run['entered_at'], test)}, {end}"
+            about = f"{row['scenario']} {run['key']}".rstrip()
+            yield f"{about}: entered {_at(run['entered_at'], test)}, {end}"
             for step in run["steps"]:
                 because = f" ({step['because']})" if step["because"] else ""
                 name = f" {step['name']}" if step["name"] else ""

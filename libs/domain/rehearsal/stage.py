@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from libs.domain import ids
 from libs.domain.consent.state import TRANSACTIONAL
-from libs.domain.engine.program import CannotRun, Program, Send, compile_program
+from libs.domain.engine import acts
+from libs.domain.engine.program import CannotRun, Hook, Lot, Program, Send, compile_program
 from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Enrolment, Happened, Profile
+from libs.domain.engine.turn import Turn
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import Finding, ScenarioError
 from libs.domain.template import CompiledMessage, compile_bundle
 
 SHOP = "demo"
 VERSION = 1
+MOST_TRIES = 20_000
 MAIN = "scenario.yaml"
 Bundle = dict[str, CompiledMessage]
 
@@ -26,7 +32,7 @@ class Prepared:
     def message_at(self, path: str) -> str:
         """The message that the send step at `path` sends, empty for another step."""
         return next(
-            (one.name for one in self.program.instructions if isinstance(one, Send) and one.path == path),
+            (one.name for one in self.program.instructions if isinstance(one, Send | Hook) and one.path == path),
             "",
         )
 
@@ -61,6 +67,40 @@ class Stage:
         for one in self.scenarios.values():
             registry.set_state(SHOP, one.program.id, VERSION, state)
 
+    def customer(self, arms: Mapping[str, str], at: datetime) -> str | None:
+        """The id of a profile that draws these arms of the splits named; None when none does."""
+        lots = [
+            (one.program, step)
+            for one in self.scenarios.values()
+            for step in one.program.instructions
+            if isinstance(step, Lot) and step.name in arms
+        ]
+        if {step.name for _, step in lots} != set(arms):
+            return None
+        for number in range(MOST_TRIES):
+            id = ids.derive("profile", SHOP, "rehearsal", number)
+            if all(_drawn(program, step, id, at) == arms[step.name] for program, step in lots):
+                return id
+        return None
+
     def purposes(self) -> set[str]:
         """What the scenarios need a consent for."""
         return {one.program.purpose for one in self.scenarios.values()} - {TRANSACTIONAL}
+
+
+def _drawn(program: Program, step: Lot, profile: str, at: datetime) -> str:
+    """The arm that the engine draws for a profile."""
+    nothing = Happened("", at, "")
+    run = Enrolment(
+        id="",
+        scenario=program.id,
+        version=VERSION,
+        key="",
+        entered_at=at,
+        triggered_at=at,
+        trigger=nothing,
+        at=at,
+    )
+    turn = Turn(shop=SHOP, profile_id=profile, profile=Profile(), programs=Registry(), now=at)
+    acts.draw(turn, run, step)
+    return run.arms[step.name]

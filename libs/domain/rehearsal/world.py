@@ -12,18 +12,20 @@ from libs.domain import ids
 from libs.domain.consent.decision import judge
 from libs.domain.consent.state import State, picture, stronger
 from libs.domain.engine import due, events, explain
+from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Request, Turn
 from libs.domain.rehearsal.model import EVERY, Consents, Move, Rehearsal, Seen
 from libs.domain.rehearsal.stage import SHOP, Stage
+from libs.domain.scenario import match
 from libs.domain.template import CompiledMessage, TemplateError, pick, render
 
-PROFILE = ids.derive("profile", SHOP, "rehearsal", "1")
 SOURCE = f"/shops/{SHOP}/test"
 LINKS = {"unsubscribe_url": "https://shop.example/u/1", "preferences_url": "https://shop.example/p/1"}
 RESTLESS = 20_000
 """So many wake-up calls are no reminders any more, but a loop."""
 FAULT = "template: "
+CHANGED = "consent.changed"
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,15 @@ class Fate:
 
 @dataclass
 class Played:
-    """What happened. `faults` are lines of the test that could not be played, each with why."""
+    """What happened. `faults` are lines of the test that could not be played, each with why; `conditions` the verdicts
+    on the lines that say how things are at the end, with what was found.
+    """
 
     seen: list[Seen] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
     waiting: list[Seen] = field(default_factory=list)
     why: list[dict[str, Any]] = field(default_factory=list)
+    conditions: dict[str, tuple[bool, str]] = field(default_factory=dict)
 
 
 class World:
@@ -54,6 +59,7 @@ class World:
     def __init__(self, stage: Stage, test: Rehearsal) -> None:
         self._stage = stage
         self._test = test
+        self._id = stage.customer(test.given.arms, test.given.at)
         self._registry = stage.registry("archived")  # what is given was before: it starts nothing
         self._profile = Profile()
         self._states: dict[tuple[str, str], State] = {}
@@ -67,13 +73,18 @@ class World:
     def play(self) -> Played:
         """The whole test."""
         given = self._test.given
-        self._agree(given.consents, given.at)
+        if self._id is None:
+            self.played.faults.append(("given/arms", "no split of these scenarios draws these arms"))
+        self._agree(given.consents, given.at, given.at)
         if given.traits:
             self._event(Happened(type="profile.updated", time=given.at, id="given", data=given.traits), given.at)
         for move in given.past:
             self._move(move)
         self.played.seen.clear()
         self._stage.set_state(self._registry, "live")
+        turn = self._turn(given.at)
+        due.look(turn)  # as the sweep of rules does when a scenario goes live
+        self._settle(turn)
         for move in self._test.moves:
             self._run(move.arrives)
             self._move(move)
@@ -83,10 +94,8 @@ class World:
 
     def _move(self, move: Move) -> None:
         if move.consents:
-            self._agree(move.consents, move.at)
+            self._agree(move.consents, move.at, move.arrives)
         if not move.type:
-            words = ", ".join(f"{way} {purpose} {status}" for (way, purpose), status in move.consents.items())
-            self._note("event", move.arrives, name="consent", because=words)
             return
         data = move.data
         if move.of:
@@ -105,23 +114,31 @@ class World:
     def _event(self, happened: Happened, now: datetime, digest: int = 0) -> None:
         turn = self._turn(now)
         turn.cause_at = now
-        words = "" if now == happened.time else "late"
-        place = len(self.played.seen)
         fresh = events.on_event(turn, happened, digest, None)
+        words = ("" if now == happened.time else "late") if fresh else "again"
+        self._note("event", now, name=happened.type, because=words)
         self._settle(turn)
-        told = Seen(kind="event", at=now, name=happened.type, because=words if fresh else "again")
-        self.played.seen.insert(place, told)
 
-    def _agree(self, told: Consents, at: datetime) -> None:
-        """Words about permissions; of several the newest stands, as consent has it."""
+    def _agree(self, told: Consents, at: datetime, now: datetime) -> None:
+        """Words about permissions; of several the newest stands, as consent has it. Rules hears of each change."""
         for (channel, purpose), status in told.items():
             known = {name for way, name in self._states if way == channel} | self._stage.purposes()
             for name in sorted(known) if purpose == EVERY else [purpose]:
                 said = State(status=status, at=at, seq=0, hash=b"")
                 stands = self._states.get((channel, name))
-                self._states[channel, name] = stronger(stands, said) if stands else said
+                if stands is not None and stronger(stands, said) is stands:
+                    continue
+                self._states[channel, name] = said
+                self._note("event", now, name="consent", because=f"{name} by {channel} {status}")
+                self._permit({"channel": channel, "purpose": name, "status": status, "because": "shop"}, now)
+
+    def _permit(self, data: dict[str, Any], now: datetime) -> None:
+        digest = ids.event_digest(SHOP, "/kurant/consent", str(next(self._number)))
         states = ((way, name, state.status) for (way, name), state in self._states.items())
-        self._profile.consents = {way: dict(of) for way, of in picture(states).items()}
+        consents = {way: {name: str(status) for name, status in of.items()} for way, of in picture(states).items()}
+        turn = self._turn(now)
+        due.on_permission(turn, Happened(CHANGED, now, f"{digest:015x}", data), digest, consents)
+        self._settle(turn)
 
     def _run(self, until: datetime) -> None:
         """Give every call that is due up to `until`, at its moment."""
@@ -139,7 +156,13 @@ class World:
             self._settle(turn)
 
     def _turn(self, now: datetime) -> Turn:
-        return Turn(shop=SHOP, profile_id=PROFILE, profile=self._profile, programs=self._registry, now=now)
+        return Turn(
+            shop=SHOP,
+            profile_id=self._id or ids.derive("profile", SHOP, "rehearsal", 0),
+            profile=self._profile,
+            programs=self._registry,
+            now=now,
+        )
 
     def _settle(self, turn: Turn) -> None:
         """Take up what a turn decided: calls at the scheduler, messages at dispatch."""
@@ -149,10 +172,10 @@ class World:
         for call in turn.schedule:
             self._calls[call.step] = call
             heapq.heappush(self._queue, (call.due_at, next(self._number), call.step))
-        self._compare(turn.now)
-        for request in turn.messages:
-            fate = self._fate(request, turn.now)
-            self._deliver(request, fate, turn.now)
+        ended = self._compare(turn.now)
+        for request in sorted(turn.messages, key=lambda one: -one.priority):
+            self._deliver(request, self._fate(request, turn.now), turn.now)
+        self.played.seen += ended
 
     def _deliver(self, request: Request, fate: Fate, now: datetime) -> None:
         if fate.end == "sent":
@@ -173,15 +196,19 @@ class World:
             turn,
             message=request.message,
             enrolment=request.enrolment,
+            scenario=request.scenario,
             name=request.name,
-            status=fate.end,
+            status="sent" if fate.end == "webhook" else fate.end,
             reason=fate.because or None,
             at=now,
+            channel=fate.channel or None,
         )
         self._settle(turn)
 
     def _fate(self, request: Request, now: datetime) -> Fate:
         """What dispatch and consent make of a request, at once."""
+        if request.channels == ["webhook"]:
+            return Fate("webhook", channel="webhook")
         if request.expires_at is not None and request.expires_at < now:
             return Fate("expired", "late")
         bundle = self._stage.scenarios[request.scenario].bundle
@@ -195,11 +222,12 @@ class World:
         assert message is not None
         return _rendered(message, request, verdict.channel)
 
-    def _compare(self, now: datetime) -> None:
-        """Note what became of the enrolments in this turn."""
+    def _compare(self, now: datetime) -> list[Seen]:
+        """Note what became of the enrolments in this turn; those that ended come last."""
+        ended: list[Seen] = []
         for one in self._profile.enrolments:
             state, round, steps = self._known.get(one.id, ("", 0, 0))
-            about = {"scenario": one.scenario, "key": one.key}
+            about: dict[str, Any] = {"scenario": one.scenario, "key": self._key(one.key)}
             if not state:
                 self._note("entered", one.entered_at, **about)
             elif one.round > round:
@@ -207,39 +235,53 @@ class World:
             self._trace(one, steps, now)
             if one.state == "ended" and state != "ended":
                 name, because = _ending(one)
-                self._note("ended", one.ended_at or now, name=name, because=because, **about)
+                ended.append(Seen(kind="ended", at=one.ended_at or now, name=name, because=because, **about))
             self._known[one.id] = (one.state, one.round, len(one.steps))
+        return ended
 
     def _trace(self, one: Enrolment, steps: int, now: datetime) -> None:
-        """Sends that a step put off or left out."""
+        """Sends that a step put off or left out, and what the other steps did."""
         for taken in one.steps[steps:]:
             name = self._stage.scenarios[one.scenario].message_at(taken.step)
+            why, _, _ = (taken.because or "").partition(" until ")
             if name and taken.verdict in ("deferred", "skipped"):
                 until = one.wait.due_at if taken.verdict == "deferred" and one.wait else None
-                because = taken.because or ""
-                self._note(taken.verdict, now, name=name, scenario=one.scenario, because=because, until=until)
+                self._note(taken.verdict, now, name=name, scenario=one.scenario, because=why, until=until)
+            elif not name and taken.verdict not in ("waiting", "requested"):
+                self._note("step", now, name=taken.verdict, scenario=taken.step, because=taken.because or "")
+
+    def _key(self, key: str) -> str:
+        """A key as it is shown: none where it is the profile itself."""
+        return "" if key == self._id else key
 
     def _note(self, kind: str, at: datetime, **fields: Any) -> None:
         self.played.seen.append(Seen(kind=kind, at=at, **fields))
 
     def _look(self) -> None:
         """How things stand at the end."""
-        for one in self._profile.running():
-            if one.wait is not None:
-                waits = Seen(kind="waiting", at=one.wait.due_at, scenario=one.scenario, key=one.key)
-                self.played.waiting.append(waits)
-        told = explain.explain(self._registry, SHOP, PROFILE, self._profile, None)
-        self.played.why = told["scenarios"]
+        end = self._test.end()
+        waits = [(one.scenario, one.key, one.wait.due_at) for one in self._profile.running() if one.wait]
+        waits += [(one.scenario, one.key, one.due_at) for one in self._profile.watches.values() if one.due_at]
+        self.played.waiting = [Seen(kind="waiting", at=at, scenario=s, key=self._key(key)) for s, key, at in waits]
+        turn = self._turn(end)
+        self.played.why = explain.explain(turn, None)["scenarios"]
         for row in self.played.why:
             for run in row["enrolments"]:
+                run["key"] = self._key(run["key"])
                 for step in run["steps"]:
                     step["name"] = self._stage.scenarios[row["scenario"]].message_at(step["step"])
+        nothing = Happened("", end, "")
+        for one in self._test.expected:
+            if one.condition is not None:
+                verdict, found = match.judge(one.condition, turn.scope(nothing, None), turn.history())
+                words = ", ".join(f"{row.path} is {row.found}" for row in found)
+                self.played.conditions[one.path] = (verdict, words)
 
 
 def _ending(one: Enrolment) -> tuple[str, str]:
     """How an enrolment ended, and because of what."""
     because = one.because or ""
-    names = {"completed": "completed", "archived": "archived", "profile.merged": "merged"}
+    names = {"completed": "completed", "archived": "archived", "profile.merged": "merged", HOLDOUT: "holdout"}
     return names.get(because, "exit"), because
 
 

@@ -42,9 +42,10 @@ class Difference:
         return f"~ {self.path}{moved}: {self.was or 'nothing'} -> {self.now or 'nothing'}"
 
     def shown(self) -> dict[str, str]:
-        """As JSON."""
+        """As JSON, with the line for people."""
         rest = {"was": self.was, "now": self.now, "from": self.from_}
-        return {"what": self.what, "path": self.path} | {name: told for name, told in rest.items() if told}
+        told = {name: value for name, value in rest.items() if value}
+        return {"what": self.what, "path": self.path, **told, "text": self.text()}
 
 
 def compare(old: dict[str, str], new: dict[str, str]) -> list[Difference]:

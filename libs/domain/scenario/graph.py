@@ -9,6 +9,7 @@ from libs.domain.scenario.model import Scenario, Step
 SHAPES = {"wait": ("(", ")"), "send": ("[", "]"), "if": ("{", "}"), "until": ("{{", "}}"), "split": ("{", "}")}
 OTHER = ("[/", "/]")
 BEGIN, DONE, LEFT = "begin", "completed", "left"
+HOLDOUT = "holdout"
 WIDEST = 100
 Loose = list[tuple[str, str]]
 """Ends that lead to the next step: node, and the word on the arrow."""
@@ -82,8 +83,7 @@ def _step(drawn: _Drawing, step: Step, name: str) -> Loose:
         return _branches(drawn, name, (("then", step.then), ("else, in time none", step.otherwise)))
     elif isinstance(step, model.Split):
         drawn.node(name, SHAPES["split"], step.path, f"split {step.name}")
-        arms = ((f"{arm}: {share}", step.steps.get(arm, ())) for arm, share in step.arms.items())
-        return _branches(drawn, name, tuple(arms))
+        return _arms(drawn, step, name)
     else:
         told = ", ".join(f"{key} {_told(value)}" for key, value in step.what.items())
         drawn.node(name, OTHER, step.path, f"{step.verb} {told}")
@@ -92,6 +92,20 @@ def _step(drawn: _Drawing, step: Step, name: str) -> Loose:
 
 def _branches(drawn: _Drawing, name: str, branches: tuple[tuple[str, tuple[Step, ...]], ...]) -> Loose:
     return [end for word, steps in branches for end in _steps(drawn, steps, [(name, word)])]
+
+
+def _arms(drawn: _Drawing, step: model.Split, name: str) -> Loose:
+    """Each arm; the holdout does not go on."""
+    loose: Loose = []
+    for arm, share in step.arms.items():
+        ends = _branches(drawn, name, ((f"{arm}: {share}", step.steps.get(arm, ())),))
+        if arm == HOLDOUT:
+            over = node(f"{step.path}/{arm}")
+            drawn.node(over, ("([", "])"), "holdout: nothing more")
+            drawn.join(ends, over)
+        else:
+            loose += ends
+    return loose
 
 
 def _told(value: object) -> str:

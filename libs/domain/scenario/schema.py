@@ -210,40 +210,10 @@ def _steps() -> Json:
     }
 
 
-def test_schema() -> Json:
+def rehearsal_schema() -> Json:
     """Of `tests/*.yaml`."""
-    at = {"at": ref("instant")}
     events = {"type": "array", "items": ref("move")}
-    about: Json = {**at, "because": text(), "scenario": text(), "channel": ref("channel")}
-    named = ref("about")
-    forms: dict[str, Json] = {
-        "sent": obj(
-            ("sent", "at"),
-            **at,
-            sent=text("a message"),
-            channel=ref("channel"),
-            language=text(),
-            subject=text("is part of the subject"),
-            text=text("is part of the text"),
-            scenario=text(),
-        ),
-        **{kind: obj((kind,), **about, **{kind: text("a message")}) for kind in ("suppressed", "expired", "failed")},
-        "skipped": obj(("skipped",), **about, skipped=text("a message whose `if` did not hold")),
-        "deferred": obj(("deferred", "at"), **about, deferred=text("a message"), until=ref("instant")),
-        "entered": obj(("entered",), **at, entered=named, key=ref("key")),
-        "ended": obj(
-            ("ended",),
-            **at,
-            ended={"enum": ["exit", "completed", "archived", "merged"]},
-            because=text("the event, or `exit step`"),
-            scenario=text(),
-            key=ref("key"),
-        ),
-        "waiting_until": obj(("waiting_until",), waiting_until=ref("instant"), scenario=text(), key=ref("key")),
-        "not_entered": obj(("not_entered",), not_entered=named, because=text("a part of the reason, or a path")),
-        "nothing_until": obj(("nothing_until",), nothing_until=ref("instant")),
-        "nothing_more": obj(("nothing_more",), nothing_more={"const": True}),
-    }
+    forms = _expected()
     return {
         "$schema": DIALECT,
         "$id": "urn:kurant:scenario-test:1",
@@ -267,9 +237,47 @@ def test_schema() -> Json:
             "about": {"anyOf": [{"const": True}, text("a scenario")]},
             "key": {"type": ["string", "integer"]},
             "consents": _consents(),
-            "event": _values()["event"],
+            **{name: _values()[name] for name in ("event", "path", "length")},
+            **_conditions(),
             "move": _choice(_moves(), False),
         },
+    }
+
+
+def _expected() -> dict[str, Json]:
+    """The lines of `then`, each by the word that says what it is."""
+    at = {"at": ref("instant")}
+    about: Json = {**at, "because": text(), "scenario": text(), "channel": ref("channel")}
+    named = ref("about")
+    return {
+        "sent": obj(
+            ("sent", "at"),
+            **at,
+            sent=text("a message"),
+            channel=ref("channel"),
+            language=text(),
+            subject=text("is part of the subject"),
+            text=text("is part of the text"),
+            scenario=text(),
+        ),
+        **{kind: obj((kind,), **about, **{kind: text("a message")}) for kind in ("suppressed", "expired", "failed")},
+        "skipped": obj(("skipped",), **about, skipped=text("a message whose `if` did not hold")),
+        "deferred": obj(("deferred", "at"), **about, deferred=text("a message"), until=ref("instant")),
+        "entered": obj(("entered",), **at, entered=named, key=ref("key")),
+        "webhook": obj(("webhook",), **at, webhook=text("the name of a web address that is called"), scenario=text()),
+        "ended": obj(
+            ("ended",),
+            **at,
+            ended={"enum": ["exit", "completed", "holdout", "archived", "merged"]},
+            because=text("the event, or `exit step`"),
+            scenario=text(),
+            key=ref("key"),
+        ),
+        "waiting_until": obj(("waiting_until",), waiting_until=ref("instant"), scenario=text(), key=ref("key")),
+        "not_entered": obj(("not_entered",), not_entered=named, because=text("a part of the reason, or a path")),
+        "holds": obj(("holds",), holds={**ref("condition"), "description": "at the end of the test"}),
+        "nothing_until": obj(("nothing_until",), nothing_until=ref("instant")),
+        "nothing_more": obj(("nothing_more",), nothing_more={"const": True}),
     }
 
 
@@ -311,6 +319,7 @@ def _given(events: Json) -> Json:
         cart={"type": "object"},
         order={"type": "object"},
         history={**events, "description": "what happened before the scenario was there"},
+        arms={"type": "object", "additionalProperties": text(), "description": "which arm of a split is drawn"},
         suppressed={**some(ref("channel")), "description": "addresses that bounced or complained"},
         **about,
     )

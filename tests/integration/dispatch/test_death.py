@@ -78,6 +78,21 @@ async def test_a_zombie_changes_nothing(bench: Bench) -> None:
     assert (await bench.row("anna"))["state"] == "pending"
 
 
+async def test_a_zombie_changes_nothing_of_what_another_has_claimed_since(bench: Bench) -> None:
+    await bench.consume(request("anna"))
+    zombie = await held_by_the_dead(bench, "anna", "claimed")
+    database, id = bench.parts.database, message_id("anna")
+    await store.recover(database, START, ())
+    async with store.session(database, lambda _by: None) as session, database.connection() as connection:
+        assert [job.message for job in await store.claim(connection, session.worker, START, 1)] == [id]
+        assert await store.mark_sending(connection, zombie, [(id, "email", "mail", None)]) == set()
+        for state in ("pending", "sent", "failed"):
+            change = Change(message=id, was="held", state=state)  # type: ignore[arg-type]
+            assert await store.change(connection, zombie, [change], START) == set()
+        assert (await bench.row("anna"))["state"] == "claimed"
+        assert await store.mark_sending(connection, session.worker, [(id, "email", "mail", None)]) == {id}
+
+
 async def test_a_transition_is_only_made_from_where_it_starts(bench: Bench) -> None:
     await bench.consume(request("anna"))
     database = bench.parts.database

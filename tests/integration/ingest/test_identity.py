@@ -1,13 +1,17 @@
 """Identity over HTTP: who an event belongs to, merges told before what follows from them, replicas side by side."""
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 
+from libs.common.db.engine import Connection
 from libs.common.errors import Unavailable
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope
 from libs.contracts.events import MERGED
+from libs.domain.intake.identity import Holds
+from services.ingest import stream
 from tests.integration.ingest.conftest import Door, Wire, make_door
 
 
@@ -50,8 +54,8 @@ async def test_chains_are_followed(door: Door) -> None:
 
 
 async def test_two_accounts_that_share_a_telephone_are_not_merged(door: Door) -> None:
-    anna = await door.say(user_id="42", phone="601000000")
-    ben = await door.say(user_id="43", phone="+48 601 000 000")
+    anna = await door.say("custom.x", user_id="42", phone="601000000")
+    ben = await door.say("custom.x", user_id="43", phone="+48 601 000 000")
     assert anna != ben
     assert door.merges() == []
     assert await door.resolve(phone="601000000") == ben
@@ -140,6 +144,33 @@ async def test_replicas_that_meet_a_customer_at_once_agree(door: Door) -> None:
         "SELECT count(*) FROM ingest.identifier AS i JOIN ingest.merged AS m ON m.profile = i.profile"
     )
     assert ended == 0, "no identifier points to a profile that ended"
+
+
+async def test_a_merge_waits_for_another_that_is_under_way(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One replica has read who is who and not written yet; meanwhile another merges the very profile it means."""
+    await door.say("custom.x", anonymous_id="b-1")
+    await door.say("custom.x", email="anna@example.com")
+    await door.say("custom.x", user_id="42")
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    original = stream.store.holds
+
+    async def slow(connection: Connection, profiles: Collection[str]) -> Holds:
+        found = await original(connection, profiles)
+        if not reached.is_set():
+            reached.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(stream.store, "holds", slow)
+    first = asyncio.ensure_future(door.take(door.event("custom.x", anonymous_id="b-1", email="anna@example.com")))
+    await reached.wait()
+    replica = make_door(door.database, Wire(), door.clock)
+    event = replica.event("custom.x", id="other", email="anna@example.com", user_id="42")
+    second = asyncio.ensure_future(replica.take(event))
+    await asyncio.wait([second], timeout=0.5)
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert await door.resolve(anonymous_id="b-1") == await door.resolve(user_id="42")
 
 
 async def test_profiles_of_one_shop_say_nothing_of_another(door: Door) -> None:

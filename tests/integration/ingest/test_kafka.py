@@ -2,22 +2,31 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.local.kafka import Kafka as KafkaServer
+from cli.local.ports import free_port
+from cli.local.process import Child
 from libs.common.bus.consumer import Loop
 from libs.common.bus.kafka import Consumer, Producer, create_topics
 from libs.common.bus.records import Outgoing, Record
 from libs.common.clock import ManualClock
 from libs.common.db.engine import Database
+from libs.common.errors import Unavailable
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope
 from libs.contracts.events import EventOccurred
 from services.ingest.stream import Inbox
 from tests.integration.ingest.conftest import KEY, Door, make_door
+from tests.support import servers
 
 TOPICS = (topics.EVENTS, topics.CONTACTS, topics.INBOX)
 Read = Callable[[str], Awaitable[list[Record]]]
@@ -43,19 +52,23 @@ async def read(kafka: str) -> Read:
     """Everything that a topic holds."""
 
     async def whole(topic: str) -> list[Record]:
-        consumer = Consumer(kafka, name="test", group=None)
-        await consumer.start()
-        try:
-            partitions = await consumer.assign_all(topic)
-            ends = await consumer.ends(partitions)
-            found: list[Record] = []
-            while len(found) < sum(ends.values()):
-                found += await consumer.poll(timeout_ms=200)
-            return found
-        finally:
-            await consumer.close()
+        return await everything(kafka, topic)
 
     return whole
+
+
+async def everything(bootstrap: str, topic: str) -> list[Record]:
+    consumer = Consumer(bootstrap, name="test", group=None)
+    await consumer.start()
+    try:
+        partitions = await consumer.assign_all(topic)
+        ends = await consumer.ends(partitions)
+        found: list[Record] = []
+        while len(found) < sum(ends.values()):
+            found += await consumer.poll(timeout_ms=200)
+        return found
+    finally:
+        await consumer.close()
 
 
 async def test_an_event_names_the_position_of_what_its_sender_told(live: Door, read: Read) -> None:
@@ -125,3 +138,37 @@ async def test_the_inbox_topic_is_a_door_like_http(
         "invalid: source: must be /shops/<shop>/...",
         "invalid: data.email: is not an e-mail address",
     ]
+
+
+async def test_a_broker_that_dies_and_comes_back_loses_nothing(database: Database, tmp_path: Path) -> None:
+    """`kill -9` of the only broker: 202 all the while, and then everything, in its order."""
+    broker = KafkaServer(tmp_path / "kafka", port=free_port(), controller=free_port(), log=tmp_path / "kafka.log")
+    broker.prepare()
+    child = Child(broker.command())
+    producer: Producer | None = None
+    try:
+        await asyncio.to_thread(servers.wait_ready, broker, child)
+        await create_topics(broker.bootstrap, TOPICS, partitions=1, replication=1)
+        producer = await Producer.connect(broker.bootstrap, name="test")
+        door = make_door(database, producer, ManualClock(datetime(2026, 3, 2, 12, 0, tzinfo=UTC)))
+        await door.take(door.event("custom.x", id="k-0", user_id="42"))
+        os.kill(child.pid, signal.SIGKILL)
+        for number in range(1, 4):
+            await door.take(door.event("custom.x", id=f"k-{number}", user_id="42"))
+        assert await door.fetchval("SELECT count(*) FROM ingest.spill") == 3
+        child.stop()
+        child = Child(broker.command())
+        await asyncio.to_thread(servers.wait_ready, broker, child)
+        async with asyncio.timeout(30):
+            while await door.fetchval("SELECT count(*) FROM ingest.spill"):
+                with suppress(Unavailable):
+                    await door.drain.drain()
+                await asyncio.sleep(0.1)
+        await door.take(door.event("custom.x", id="k-4", user_id="42"))
+        told = [Envelope.read(one.headers).id for one in await everything(broker.bootstrap, topics.EVENTS.name)]
+        assert list(dict.fromkeys(told)) == [f"k-{number}" for number in range(5)]
+        await door.client.aclose()
+    finally:
+        if producer:
+            await producer.close()
+        child.stop()

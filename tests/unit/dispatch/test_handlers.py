@@ -132,6 +132,17 @@ def test_the_way_out_is_not_counted_and_the_rest_is() -> None:
     assert "/r/" not in untracked and "/o/" not in untracked
 
 
+def test_a_confirmation_is_asked_by_consents_own_link_and_is_not_counted() -> None:
+    html = '<body><a href="{{ confirm_url }}">yes</a><a href="https://s.example/">shop</a></body>'
+    files = {"messages/first.email.html": f"---\nsubject: s\n---\n{html}"}
+    url = "https://s.example/c/token"
+    allowed = Decision(decision="allow", channel="email", address="a@b.example", confirm_url=url)
+    style = Style(sender=Mailbox(address="n@s.example"), tracking=True)
+    letter = handlers.write(job(), compile_bundle(files)["first.email"], allowed, style, LINKS, START)
+    assert f'href="{url}"' in letter.html
+    assert letter.html.count("/r/") == 1
+
+
 def test_the_shop_cannot_be_said_by_the_context() -> None:
     files = {"messages/first.email.html": "---\nsubject: '{{ shop.id }}'\n---\n{{ unsubscribe_url }}"}
     one = job(context={"shop": {"id": "evil"}, "unsubscribe_url": "https://evil.example"})

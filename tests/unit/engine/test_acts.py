@@ -21,17 +21,17 @@ SPLIT = scenario(
 )
 
 
-def drawn(text: str, number: int) -> tuple[str, list[str]]:
-    world = world_of(text)
-    world.id = derive("profile", number)
+def drawn(live: World, number: int) -> tuple[str, list[str]]:
+    world = World(registry=live.registry, id=derive("profile", number))
     world.tell("custom.go", "10:00")
     enrolment = world.profile.enrolments[0]
     return enrolment.arms["subject"], world.names
 
 
 def test_arms_are_stable_and_shares_are_kept() -> None:
-    found = [drawn(SPLIT, number) for number in range(1500)]
-    assert found[:50] == [drawn(SPLIT, number) for number in range(50)]
+    live = world_of(SPLIT)
+    found = [drawn(live, number) for number in range(1500)]
+    assert found[:50] == [drawn(live, number) for number in range(50)]
     counts = Counter(arm for arm, _ in found)
     assert 610 < counts["a"] < 740
     assert 610 < counts["b"] < 740
@@ -40,7 +40,8 @@ def test_arms_are_stable_and_shares_are_kept() -> None:
 
 
 def test_shares_need_not_be_a_hundred() -> None:
-    counts = Counter(drawn(SPLIT.replace("a: 45, b: 45, holdout: 10", "a: 1, b: 3"), number)[0] for number in range(800))
+    live = world_of(SPLIT.replace("a: 45, b: 45, holdout: 10", "a: 1, b: 3"))
+    counts = Counter(drawn(live, number)[0] for number in range(800))
     assert 150 < counts["a"] < 250
 
 
@@ -109,7 +110,10 @@ def test_what_a_step_changes_may_be_the_way_out_of_its_own_scenario() -> None:
 
 def test_tags_go_and_traits_are_set() -> None:
     world = world_of(
-        scenario("{event: custom.go}", "  - untag: [old]\n  - set: {level: 2}\n  - if: {profile.level: 2}\n    then: [{send: two}]"),
+        scenario(
+            "{event: custom.go}",
+            "  - untag: [old]\n  - set: {level: 2}\n  - if: {profile.level: 2}\n    then: [{send: two}]",
+        ),
         scenario("{tag: {removed: old}}", "  - send: gone\n", id="gone"),
         scenario("{event: profile.updated, where: {event.level: {gte: 2}}}", "  - send: level\n", id="level"),
     )

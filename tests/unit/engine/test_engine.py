@@ -25,6 +25,8 @@ steps:
   - wait: 48h
   - send: third
 """
+
+
 @pytest.fixture
 def world() -> World:
     made = World()

@@ -125,7 +125,8 @@ def test_what_became_of_a_message_is_an_event_too() -> None:
     world = world_of(
         scenario(
             "{event: cart.updated}",
-            "  - send: first\n  - until: {event: message.bounced, of: first}\n    within: 1d\n    then: [{send: sms}]\n",
+            "  - send: first\n"
+            "  - until: {event: message.bounced, of: first}\n    within: 1d\n    then: [{send: sms}]\n",
         )
     )
     world.cart("10:00")

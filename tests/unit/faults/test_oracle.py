@@ -56,12 +56,16 @@ class Run:
 
     def sent(self, at: float, name: str, revision: int = 1, end: str = "sent") -> None:
         """In the sink, and in the outbox with that end."""
-        mail = {"to": ["anna@example.com"], "subject": f"{name} u/{revision}", "message_id": "<1>", "mood": "kind"}
+        mail = {"to": ["anna@example.com"], "subject": f"{name} u/{revision}", "mood": "kind"}
+        mail["message_id"] = f"<{self.next_id()}@x>"
         self.mails.append({"real": 1_000 + at, **mail})
         self.row(name, end)
 
+    def next_id(self) -> str:
+        return f"00000000-0000-0000-0000-{len(self.outbox):012}"
+
     def row(self, name: str, end: str, reason: str | None = None) -> None:
-        row = {"message_id": f"m-{len(self.outbox)}", "profile": "p", "message": name, "end": end, "reason": reason}
+        row = {"message_id": self.next_id(), "profile": "p", "message": name, "end": end, "reason": reason}
         self.outbox.append({**row, "customer": "anna"})
 
     def away(self, part: str, begin: float, end: float) -> None:
@@ -127,6 +131,23 @@ def test_unknown_may_be_in_the_sink_or_not_and_even_twice(run: Run) -> None:
     assert not run.wrongs()
     del run.mails[0], run.mails[-1]
     assert not run.wrongs()
+
+
+def test_unknown_that_was_sent_excuses_nothing_else(run: Run) -> None:
+    run.away("dispatch", 15, 16)
+    for number in (1, 2):
+        run.event(f"r-{number}", 5, "custom.receipt", {"email": "e", "receipt": {"number": f"u/{number}"}})
+        run.sent(5.5, "receipt", number, end="unknown")
+    assert not run.wrongs()
+    run.outbox[0]["end"] = "sent"
+    run.mails.pop(0)
+    assert run.wrongs() == ["lost", "outbox differs"]
+
+
+def test_what_is_pending_is_not_lost_but_unfinished(run: Run) -> None:
+    both_mails(run)
+    run.mails.pop(), run.outbox[1].update(end="pending")
+    assert run.wrongs() == ["unfinished"]
 
 
 def test_unknown_excuses_no_more_than_was_under_way(run: Run) -> None:

@@ -77,9 +77,7 @@ def test_a_full_cart(name: str, language: str) -> None:
     assert made.subject.startswith("Anna, ")
     assert made.preheader
     assert "Sofa &lt;Oslo&gt; &amp; co" in made.html
-    assert (
-        '<img src="https:&#x2f;&#x2f;shop.example&#x2f;i&#x2f;sofa-1.jpg" alt="Sofa &lt;Oslo&gt; &amp; co"' in made.html
-    )
+    assert '<img src="https://shop.example/i/sofa-1.jpg" alt="Sofa &lt;Oslo&gt; &amp; co"' in made.html
     assert made.html.count("<img") == 1  # the lamp has no picture
     prices = ("249.00 PLN", "89.50 PLN", "428.00 PLN") if language == "en" else ("249,00 zł", "89,50 zł", "428,00 zł")
     for price in prices:
