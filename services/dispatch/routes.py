@@ -94,7 +94,7 @@ def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
         request: Request,
         shop: str | None = None,
         profile: UUID | None = None,
-        channel: str | None = None,
+        channel: str | None = Query(None, pattern="^[a-z]{1,20}$"),
         limit: int = Query(SHOWN, ge=1, le=MOST),
     ) -> list[dict[str, Any]]:
         """Every message with its end and reason: the newest `limit`, oldest first."""

@@ -3,11 +3,13 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from libs.common.http.auth import DEMO_KEY
 from tests.acceptance.stories import Stories
 from tests.support.running import Running
 
@@ -122,6 +124,22 @@ def test_no_door_is_open_without_a_key(platform: Running, service: str) -> None:
             allowed = (401, 404) if ANY.fullmatch(path) else (401,)
             assert answer.status_code in allowed, (method, path, answer.status_code, answer.text)
             assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_parameter_causes_a_5xx(platform: Running, service: str) -> None:
+    """Every GET of the OpenAPI document, each of its parameters with values that nobody expects."""
+    headers = {"Authorization": f"Bearer {DEMO_KEY}"}
+    for method, path, operation in _operations(platform, service):
+        parameters = operation.get("parameters", []) if method == "get" else []
+        good = {row["name"]: _plausible(row["schema"]) for row in parameters if row["required"]}
+        for row in parameters:
+            for value in ("a\0b", "%", "'\"", "é" * 300, "-1", "9" * 30):
+                given = good | {row["name"]: value}
+                query = {name: text for name, text in given.items() if f"{{{name}}}" not in path}
+                where = path.format(**{name: quote(text, safe="") for name, text in given.items()})
+                answer = httpx.get(platform.url(service) + where, params=query, headers=headers, trust_env=False)
+                assert answer.status_code < 500, (path, given, answer.text)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -5,9 +5,9 @@ from datetime import datetime
 from libs.domain import ids
 from libs.domain.engine import run
 from libs.domain.engine.program import Program
-from libs.domain.engine.state import Enrolment, Found, Happened, Judged
+from libs.domain.engine.state import Enrolment, Happened, Judged
 from libs.domain.engine.turn import Turn
-from libs.domain.scenario.match import lookup
+from libs.domain.scenario.match import Found, lookup
 
 
 def enter(

@@ -9,7 +9,7 @@ from libs.domain.engine.learn import Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
-from libs.domain.engine.triggers import met, nth_event
+from libs.domain.engine.triggers import Asking, met, nth_event
 from libs.domain.engine.turn import Resumed, Turn
 
 ZONES = {"timezone", "timezone_hint"}
@@ -97,10 +97,10 @@ def _tagged(turn: Turn, learned: Learned) -> list[Program]:
 
 def _consider(turn: Turn, programs: list[Program], event: Happened, traceparent: str | None) -> None:
     """Enter each scenario whose trigger is met, or remember why not. The most important comes first."""
-    counted: set[str] = set()
     scope = turn.scope(event, None)
+    asking = Asking(event, scope)
     for program in programs:
-        verdict, found = met(turn, program, event, scope, counted)
+        verdict, found = met(turn, program, asking)
         if not verdict:
             judged(turn, program, event, found, entered=False, because="conditions not met")
             continue

@@ -114,9 +114,10 @@ Instruction = WaitFor | Await | Send | Branch | Lot | Mark | Put | Hook | Jump |
 class Program:
     """One version of a scenario.
 
-    `keys` are what the index of triggers lists it under, `trigger` says it for people. `ways` are its exits by event type.
-    `asks` are the event types whose past it may look at, with the fields that it looks at. `counter` is the name of
-    the count of an `nth`: scenarios and versions with the same trigger count together.
+    `keys` are what the index of triggers lists it under, `trigger` says it for people. `ways` are its exits by event
+    type. `asks` are the event types whose past it may look at, with the fields that it looks at. `counter` is the name
+    of the count of an `nth`: scenarios and versions with the same trigger count together. `asking` is the same for
+    all whose trigger asks the same of an event.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Program:
     instructions: tuple[Instruction, ...]
     asks: dict[str, Asked]
     counter: str = ""
+    asking: int = 0
 
     @property
     def watches(self) -> bool:
@@ -179,7 +181,15 @@ def compile_program(scenario: Scenario, version: int) -> Program:
         instructions=tuple(instructions),
         asks=questions(scenario),
         counter=blake2b(repr(trigger).encode(), digest_size=6).hexdigest() if getattr(trigger, "nth", None) else "",
+        asking=_asking(trigger),
     )
+
+
+def _asking(trigger: Trigger) -> int:
+    if not isinstance(trigger, model.EventTrigger):
+        return 0
+    text = f"{trigger.statuses!r}{trigger.where!r}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 def _trigger(trigger: Trigger) -> tuple[str, tuple[str, ...]]:

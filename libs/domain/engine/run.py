@@ -89,12 +89,12 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
 
 
 def _happened(turn: Turn, enrolment: Enrolment, program: Program, step: Await, deadline: datetime) -> datetime | None:
-    """When the event that is waited for happened first since the wait began; by its own time, whenever it came."""
+    """When the event that is waited for happened first after the wait began; by its own time, whenever it came."""
     track = turn.profile.tracks.get(step.event)
     if track is None:
         return None
     scope = turn.scope_of(enrolment) if step.where is not None else {}
-    for place in range(track.since(enrolment.at), len(track.times)):
+    for place in range(track.after(enrolment.at), len(track.times)):
         if track.times[place] > deadline:
             return None
         if step.of is not None and not _is_of(track.fields(place), enrolment, program, step.of):

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.domain.engine import legacy
 from libs.domain.engine.tracks import Track, remember
+from libs.domain.scenario.match import Found
 
 Json = dict[str, Any]
 
@@ -133,14 +134,6 @@ class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
     trigger: Happened | None = None
     done: str = ""
     because: str = ""
-
-
-class Found(msgspec.Struct, array_like=True):
-    """One condition with the value that was found and the verdict on it."""
-
-    path: str
-    found: Any
-    verdict: bool
 
 
 class Judged(msgspec.Struct, array_like=True):

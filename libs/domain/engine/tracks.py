@@ -29,6 +29,10 @@ class Track(msgspec.Struct, array_like=True):
         """The index of the first event not before `start`."""
         return 0 if start is None else bisect_left(self.times, start)
 
+    def after(self, start: datetime) -> int:
+        """The index of the first event later than `start`."""
+        return bisect_right(self.times, start)
+
     def fields(self, index: int) -> Json:
         """What is remembered of the event at `index`."""
         return self.data[index] if index < len(self.data) else {}

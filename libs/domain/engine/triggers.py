@@ -1,27 +1,44 @@
 """Whether an event meets the trigger of a scenario, with what was found."""
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from libs.domain.engine.learn import interest, product_id, product_of
 from libs.domain.engine.program import Program
-from libs.domain.engine.state import Count, Found, Happened
+from libs.domain.engine.state import Count, Happened
 from libs.domain.engine.turn import Turn
 from libs.domain.money import decimal
 from libs.domain.scenario import model
-from libs.domain.scenario.match import holds, judge, lookup, past
+from libs.domain.scenario.match import Found, holds, judge, lookup, past
 
 Verdict = tuple[bool, list[Found]]
 
 
-def met(turn: Turn, program: Program, event: Happened, scope: dict[str, Any], counted: set[str]) -> Verdict:
-    """Whether the trigger is met. `counted` are the counters (of `nth`) that have counted this event already."""
-    trigger = program.on
+@dataclass(slots=True)
+class Asking:
+    """One event, while scenarios are asked whether it meets their triggers.
+
+    `counted` are the counters (of `nth`) that have counted it, `verdicts` what was found of conditions that several
+    scenarios share.
+    """
+
+    event: Happened
+    scope: dict[str, Any]
+    counted: set[str] = field(default_factory=set)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+
+
+def met(turn: Turn, program: Program, asking: Asking) -> Verdict:
+    """Whether the trigger is met, with what was found."""
+    trigger, event = program.on, asking.event
     if isinstance(trigger, model.EventTrigger):
-        verdict, found = _event(turn, trigger, event, scope)
-        if verdict and trigger.nth is not None:
-            return _nth(turn, program, trigger, event, (found, counted))
-        return verdict, found
+        known = asking.verdicts.get(program.asking)
+        if known is None:
+            known = asking.verdicts[program.asking] = _event(turn, trigger, asking)
+        if known[0] and trigger.nth is not None:
+            return _nth(turn, program, trigger, event, (known[1], asking.counted))
+        return known
     if isinstance(trigger, model.RfmTrigger):
         return _rfm(trigger, event)
     if isinstance(trigger, model.SegmentTrigger):
@@ -38,7 +55,8 @@ def _all(found: list[Found]) -> Verdict:
     return all(one.verdict for one in found), found
 
 
-def _event(turn: Turn, trigger: model.EventTrigger, event: Happened, scope: dict[str, Any]) -> Verdict:
+def _event(turn: Turn, trigger: model.EventTrigger, asking: Asking) -> Verdict:
+    event = asking.event
     found: list[Found] = []
     verdict = True
     if trigger.statuses:
@@ -47,8 +65,8 @@ def _event(turn: Turn, trigger: model.EventTrigger, event: Happened, scope: dict
         verdict = told is not None and str(told) in trigger.statuses
         found.append(Found("event.order.status", told, verdict))
     if trigger.where is not None:
-        holds_too, rest = judge(trigger.where, scope, turn.history())
-        found += [Found(one.path, one.found, one.verdict) for one in rest]
+        holds_too, rest = judge(trigger.where, asking.scope, turn.history())
+        found += rest
         verdict = verdict and holds_too
     return verdict, found
 

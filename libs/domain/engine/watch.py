@@ -14,9 +14,9 @@ from libs.domain.engine import run
 from libs.domain.engine.enter import enter, key_of
 from libs.domain.engine.program import Program
 from libs.domain.engine.registry import Watching
-from libs.domain.engine.state import Found, Happened, Watch
+from libs.domain.engine.state import Happened, Watch
 from libs.domain.engine.turn import Call, Turn
-from libs.domain.scenario.match import lookup, zone
+from libs.domain.scenario.match import Found, lookup, zone
 from libs.domain.scenario.model import DateTrigger, InactiveTrigger
 from libs.domain.scenario.times import moved, yearly
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from libs.domain.money import decimal
 from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Happened, Not
 
@@ -60,8 +62,7 @@ class History:
     sent: Mapping[str, datetime] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, array_like=True, frozen=True):
     """One comparison: the value at the path, and the verdict."""
 
     path: str

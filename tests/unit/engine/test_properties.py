@@ -96,7 +96,7 @@ def reference(told: Sequence[Told]) -> list[tuple[str, str, datetime]]:
             after = ends[place + 1][0] if place + 1 < len(ends) else datetime.max.replace(tzinfo=MONDAY.tzinfo)
             for name, hours in (("first", 1), ("second", 24)):
                 due = time + timedelta(hours=hours)
-                if starts and due <= after and not (name == "second" and any(one <= due for one in paid)):
+                if starts and due <= after and not (name == "second" and any(one < due for one in paid)):
                     sent.append((name, key, due))
     return sorted(sent)
 

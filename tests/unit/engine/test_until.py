@@ -121,6 +121,15 @@ def test_before_it_began_does_not_count_and_since_then_does_even_if_it_came_firs
     assert world.end() == [("cold", at("15:00"))]
 
 
+def test_what_started_it_does_not_end_it_and_one_event_ends_one_wait() -> None:
+    until = "  - until: {event: cart.updated}\n    within: 1h\n    then: [{send: again}]\n    else: [{send: quiet}]\n"
+    world = world_of(scenario("{event: cart.updated}", until + until))
+    world.cart("10:00")
+    assert world.names == []
+    world.cart("10:30")
+    assert world.end() == [("again", at("10:30")), ("quiet", at("11:30"))]
+
+
 def test_what_became_of_a_message_is_an_event_too() -> None:
     world = world_of(
         scenario(
