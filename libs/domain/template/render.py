@@ -14,6 +14,12 @@ from libs.domain.template.compile import CompiledMessage
 FUEL = 200_000
 LARGEST = 1_000_000
 CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233))
+POLISH_DAYS = ("poniedziałek", "wtorek", "środa", "czwartek", "piątek", "sobota", "niedziela")
+POLISH_MONTHS = (
+    *("stycznia", "lutego", "marca", "kwietnia", "maja", "czerwca"),
+    *("lipca", "sierpnia", "września", "października", "listopada", "grudnia"),
+)
+"""As in a date: of the month."""
 
 
 class TemplateError(ValueError):
@@ -70,13 +76,16 @@ def _money(value: Any, currency: str = "PLN", language: str | None = None) -> st
     return "" if value is None else shown(value, currency or "PLN", language)
 
 
-def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None) -> str:
+def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None, language: str | None = None) -> str:
     """In `timezone` where both it and the offset are told; else as written: that is on the customer's wall already."""
     if value is None:
         return ""
     try:
         told = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        return (told.astimezone(zone(timezone)) if told.tzinfo and timezone else told).strftime(form)
+        local = told.astimezone(zone(timezone)) if told.tzinfo and timezone else told
+        if (language or "").lower().startswith("pl"):
+            form = form.replace("%A", POLISH_DAYS[local.weekday()]).replace("%B", POLISH_MONTHS[local.month - 1])
+        return local.strftime(form)
     except (ValueError, OverflowError):
         return str(value)
 

@@ -125,3 +125,13 @@ def test_a_time_is_shown_as_on_the_wall_of_the_customer(at: str, zone: str | Non
     files = {"messages/m.sms.txt": "{{ event.at|date('%d.%m %H:%M', profile.timezone) }}"}
     variables = {"event": {"at": at}, "profile": {"timezone": zone} if zone else {}}
     assert render(compile_bundle(files)["m.sms"], variables).text == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("en", "Monday, 2 March"), ("pl", "poniedziałek, 2 marca"), ("pl-PL", "poniedziałek, 2 marca")],
+)
+def test_days_and_months_have_their_names(language: str, shown: str) -> None:
+    files = {"messages/m.sms.txt": "{{ event.at|date('%A, %-d %B', profile.timezone, '" + language + "') }}"}
+    variables = {"event": {"at": "2026-03-01T23:30:00Z"}, "profile": {"timezone": "Europe/Warsaw"}}
+    assert render(compile_bundle(files)["m.sms"], variables).text == shown
