@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.domain.engine.registry import Registry, Shop
-from libs.domain.engine.state import Enrolment, Happened, Json, Profile, newest
+from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
 from libs.domain.scenario.match import History, known_zone
 
 Programs = Registry
@@ -158,11 +158,15 @@ class Turn:
         )
 
     def _cart(self, event: Happened) -> Json | None:
-        told = event.data.get("cart")
-        own = self.profile.carts.get(str(told.get("id"))) if isinstance(told, dict) else None
-        return own.data if own else newest(self.profile.carts)
+        return _own(event.data.get("cart"), self.profile.carts)
 
     def _order(self, event: Happened) -> Json | None:
-        told = event.data.get("order")
-        own = self.profile.orders.get(str(told.get("id"))) if isinstance(told, dict) else None
-        return own.data if own else newest(self.profile.orders)
+        return _own(event.data.get("order"), self.profile.orders)
+
+
+def _own(told: Any, known: dict[str, Dated]) -> Json | None:
+    """What the event is about, as it is now; as the event told it where it is no longer kept, never another one."""
+    if not isinstance(told, dict) or told.get("id") is None:
+        return newest(known)
+    own = known.get(str(told["id"]))
+    return own.data if own else told

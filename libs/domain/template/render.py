@@ -1,5 +1,6 @@
 """Rendering: minijinja with limits on work and size; no Python object is reachable from a template."""
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -7,12 +8,18 @@ import msgspec
 from minijinja import Environment
 
 from libs.domain.money import shown
-from libs.domain.scenario.match import moment, zone
+from libs.domain.scenario.match import zone
 from libs.domain.template.compile import CompiledMessage
 
 FUEL = 200_000
 LARGEST = 1_000_000
 CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233))
+POLISH_DAYS = ("poniedziałek", "wtorek", "środa", "czwartek", "piątek", "sobota", "niedziela")
+POLISH_MONTHS = (
+    *("stycznia", "lutego", "marca", "kwietnia", "maja", "czerwca"),
+    *("lipca", "sierpnia", "września", "października", "listopada", "grudnia"),
+)
+"""As in a date: of the month."""
 
 
 class TemplateError(ValueError):
@@ -69,11 +76,18 @@ def _money(value: Any, currency: str = "PLN", language: str | None = None) -> st
     return "" if value is None else shown(value, currency or "PLN", language)
 
 
-def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None) -> str:
+def _date(value: Any, form: str = "%Y-%m-%d", timezone: str | None = None, language: str | None = None) -> str:
+    """In `timezone` where both it and the offset are told; else as written: that is on the customer's wall already."""
     if value is None:
         return ""
-    told = moment(value, {})
-    return told.astimezone(zone(timezone)).strftime(form) if told else str(value)
+    try:
+        told = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        local = told.astimezone(zone(timezone)) if told.tzinfo and timezone else told
+        if (language or "").lower().startswith("pl"):
+            form = form.replace("%A", POLISH_DAYS[local.weekday()]).replace("%B", POLISH_MONTHS[local.month - 1])
+        return local.strftime(form)
+    except (ValueError, OverflowError):
+        return str(value)
 
 
 _known: dict[str, str] = {}

@@ -107,3 +107,31 @@ def test_any_language_is_better_than_none() -> None:
     found = pick(bundle, "a", "sms", "de")
     assert found is not None and found.text == "cs"
     assert pick(bundle, "b", "sms", "pl") is None
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "shown"),
+    [
+        ("2026-03-10T09:00:00Z", "Europe/Warsaw", "10.03 10:00"),
+        ("2026-03-10T10:00+01:00", "America/New_York", "10.03 05:00"),
+        ("2026-03-10T10:00+01:00", None, "10.03 10:00"),
+        ("2026-03-10T10:00", "Europe/Warsaw", "10.03 10:00"),
+        ("2026-03-10", "America/New_York", "10.03 00:00"),
+        ("tomorrow", "Europe/Warsaw", "tomorrow"),
+        ("0001-01-01T00:00Z", "America/New_York", "0001-01-01T00:00Z"),
+    ],
+)
+def test_a_time_is_shown_as_on_the_wall_of_the_customer(at: str, zone: str | None, shown: str) -> None:
+    files = {"messages/m.sms.txt": "{{ event.at|date('%d.%m %H:%M', profile.timezone) }}"}
+    variables = {"event": {"at": at}, "profile": {"timezone": zone} if zone else {}}
+    assert render(compile_bundle(files)["m.sms"], variables).text == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("en", "Monday, 2 March"), ("pl", "poniedziałek, 2 marca"), ("pl-PL", "poniedziałek, 2 marca")],
+)
+def test_days_and_months_have_their_names(language: str, shown: str) -> None:
+    files = {"messages/m.sms.txt": "{{ event.at|date('%A, %-d %B', profile.timezone, '" + language + "') }}"}
+    variables = {"event": {"at": "2026-03-01T23:30:00Z"}, "profile": {"timezone": "Europe/Warsaw"}}
+    assert render(compile_bundle(files)["m.sms"], variables).text == shown
