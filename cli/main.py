@@ -6,7 +6,7 @@ from collections.abc import Callable
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from cli import events, keys, look, maintain, scenario
+from cli import author, events, keys, look, maintain, rehearse, scenario
 from cli.local.process import LocalError
 from cli.terminal import ERR, CliError
 from cli.up import up
@@ -31,6 +31,9 @@ VERBS: tuple[Callable[..., None], ...] = (
 )
 for verb in VERBS:
     app.command()(verb)
+scenario.app.command("test")(rehearse.play)
+for verb in (author.diff, author.graph, author.new, author.schema):
+    scenario.app.command()(verb)
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(scenario.app, name="scenario")

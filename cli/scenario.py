@@ -50,7 +50,7 @@ def complaint(folder: Path, found: dict[str, Any]) -> str:
 
 
 def publish_bundle(target: Target, shop: str | None, files: dict[str, str]) -> dict[str, Any]:
-    """Publish one scenario; `{"id", "version", "changed", "state", "published", "warnings"}`.
+    """Publish one scenario; `{"id", "version", "changed", "state", "published", "warnings", "diff"}`.
 
     Raises `Refused` with `errors` when it is wrong.
     """
@@ -105,6 +105,8 @@ def publish(paths: Paths, shop: Shop = None, data: Data = None, as_json: Json = 
                 say(complaint(folder, found))
             later = "" if made.get("published", True) else ", stored; it takes effect when Kafka is there again"
             line(f"{made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}{later}")
+            for found in made.get("diff") or []:
+                line(f"  {found['text']}")
     if as_json:
         show_json(done)
     if wrong:
@@ -124,10 +126,19 @@ def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+def show(
+    scenario: Id,
+    graph: Annotated[bool, typer.Option("--graph", help="draw it, as a Mermaid flowchart")] = False,
+    shop: Shop = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """Show a scenario: its versions and its files."""
     target = find(data)
     found = target.ask("GET", f"/v1/scenarios/{scenario}", params={"shop": target.shop(shop)})
+    if graph:
+        _draw(found, as_json)
+        return
     if as_json:
         show_json(found)
         return
@@ -136,6 +147,21 @@ def show(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = Fal
             line(f"{name}: {value}")
     for name, text in (found.get("files") or {}).items():
         line(f"\n--- {name}\n{text}")
+
+
+def _draw(found: dict[str, Any], as_json: bool) -> None:
+    """The flowchart of a published scenario."""
+    from libs.domain.scenario.graph import mermaid
+    from libs.domain.scenario.parse import ScenarioError, parse
+
+    try:
+        drawn = mermaid(parse(found["files"]["scenario.yaml"]))
+    except ScenarioError as error:
+        raise CliError(f"{found['id']}: {error}", code=1) from None
+    if as_json:
+        show_json({"id": found["id"], "version": found["version"], "graph": drawn})
+    else:
+        line(drawn.rstrip())
 
 
 def _change(scenario: str, verb: str, shop: str | None, data: Path | None, as_json: bool) -> None:

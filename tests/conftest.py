@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cli.local.postgres import Postgres
 from tests.support import servers
+
+settings.register_profile("house", deadline=None)  # a slow machine is no fault
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

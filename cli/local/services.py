@@ -19,6 +19,7 @@ def environment(folder: Folder, ports: Ports, database_url: str, anchor: Anchor)
         | {f"KURANT_{name.upper()}_URL": ports.url(name) for name in SERVICES}
         | {
             "KURANT_PROFILE": "local",
+            "KURANT_INSTANCE": "local",
             "KURANT_KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
             "KURANT_DATABASE_URL": database_url,
             "KURANT_HTTP_HOST": HOST,

@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     secret_file: str = Field("secrets.yaml", description="signing and encryption keys, newest first")
     gateways: str = Field("gateways.yaml", description="YAML file of gateways")
     partitions: int | None = Field(None, ge=1, description="partitions of the profile topics when created")
+    instance: str | None = Field(
+        None,
+        pattern=r"[A-Za-z0-9._-]{1,80}",
+        description="name of this replica, unique within its service (a StatefulSet's pod name): a process that is "
+        "started again under it has its partitions back at once (Kafka's static membership)",
+    )
     replication: int = Field(1, ge=1, description="replicas of each topic when created")
     clock_speed: float = Field(1.0, gt=0, description="local only: how many times faster than life")
     clock_start: datetime | None = Field(None, description="local only: the platform's time at the anchor (ISO 8601)")

@@ -113,7 +113,7 @@ DELIVERIES = Topic(
     key="profile id",
     says="sent, deferred, suppressed (reason), failed, unknown, delivered, bounced",
     messages=(Delivered,),
-    producers=_services("dispatch"),
+    producers=_services("dispatch", "rules"),
     consumers=_services("rules"),
 )
 CONSENT_CHANGES = Topic(

@@ -338,6 +338,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         producer=parts.producer,
         handle=consents.handle,
         max_records=500,
+        instance=parts.settings.instance,
     )
     app = build(
         "consent",

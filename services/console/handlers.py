@@ -12,6 +12,7 @@ from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
 from libs.contracts.scenarios import ScenarioPublished, ScenarioState, State
 from libs.domain import ids
+from libs.domain.scenario.diff import compare
 from libs.domain.scenario.source import Finding
 
 SOURCE = "/kurant/console"
@@ -143,6 +144,11 @@ def news(shop: str, id: str, current: Current, versions: Sequence[Untold]) -> li
 def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Findings as JSON."""
     return [asdict(one) for one in findings]
+
+
+def different(before: Files | None, files: Files) -> list[dict[str, str]]:
+    """What a new version has other than the one before, as JSON; nothing when there is none before."""
+    return [] if before is None else [one.shown() for one in compare(before, files)]
 
 
 def audit(rules: Mapping[str, Any], scheduler: Mapping[str, Any], dispatch: Mapping[str, Any]) -> dict[str, Any]:

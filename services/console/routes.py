@@ -67,7 +67,8 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> No
     @app.post("/v1/scenarios", status_code=201, tags=["scenarios"], openapi_extra=_takes(Publication))
     async def publish(request: Request, response: Response) -> dict[str, Any]:
         """Check and publish a scenario. 201 a new version, 200 unchanged, 202 stored and told to Kafka later,
-        422 with `errors` when it is wrong. `acted_on` says that the next event will be judged by it.
+        422 with `errors` when it is wrong. `acted_on` says that the next event will be judged by it, `diff` what is
+        other than in the version before.
         """
         caller = await parts.gate.caller(request, "admin")
         body = await _body(request, Publication)
@@ -79,7 +80,7 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> No
             first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"
             more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
             raise Problem(422, f"this scenario is not published: {first}{more}", errors=wrong, warnings=warnings)
-        id, change = await _store(parts, shop, body.files)
+        id, change, before = await _store(parts, shop, body.files)
         published = await tell(shop, id)
         response.status_code = 202 if not published else 201 if change.fresh else 200
         return {
@@ -90,17 +91,19 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> No
             "published": published,
             "acted_on": published and await peers.acted_on(shop, id, change.version, change.state),
             "warnings": warnings,
+            "diff": await asyncio.to_thread(handlers.different, before, body.files),
         }
 
 
-async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, handlers.Change]:
-    """Commit a scenario that was found right; its id and what changed."""
+async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, handlers.Change, handlers.Files | None]:
+    """Commit a scenario that was found right; its id, what changed, and the files of the version before a new one."""
     scenario = parse(files[MAIN])
     content = handlers.digest(files)
     now = parts.clock.now()
     async with parts.database.transaction() as connection:
         current = await store.lock_or_begin(connection, shop, scenario.id, now)
         change = handlers.publication(current, content)
+        before = await store.files(connection, shop, scenario.id, current.version) if current and change.fresh else None
         if change.fresh:
             await store.add_version(
                 connection,
@@ -114,7 +117,7 @@ async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, h
             )
         if change.moved:
             await store.change(connection, shop, scenario.id, change.version, change.state, now)
-    return scenario.id, change
+    return scenario.id, change, before
 
 
 def _install_scenarios(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:

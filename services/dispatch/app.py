@@ -100,6 +100,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         database=parts.database,
         producer=parts.producer,
         handle=dispatch.handle,
+        instance=parts.settings.instance,
     )
     app = build(
         "dispatch",

@@ -28,6 +28,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         producer=parts.producer,
         handle=Inbox(intake).handle,
         max_records=500,
+        instance=parts.settings.instance,
     )
     app = build("ingest", clock=parts.clock, checks={"database": parts.database.ping})
     routes.install(app, parts, intake.accept, lambda: sum(loop.lag().values()))

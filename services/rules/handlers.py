@@ -171,19 +171,15 @@ def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
     """What still comes for a merged profile goes on to the one that it is now."""
     into = turn.profile.into
     assert into is not None
-    if not isinstance(item.payload, EventOccurred):
-        return
-    decision.sums["events.applied"] += 1
-    if item.envelope.type == MERGED:
-        return
-    decision.outputs.append(
-        Outgoing(
-            topic=topics.EVENTS.name,
-            key=into.encode(),
-            value=msgspec.structs.replace(item.payload, profile=into).encode(),
-            headers=item.envelope.headers(),
-        )
-    )
+    key, headers = into.encode(), item.envelope.headers()
+    if isinstance(item.payload, Delivered):
+        told = msgspec.structs.replace(item.payload, profile=into).encode()
+        decision.outputs.append(Outgoing(topic=topics.DELIVERIES.name, key=key, value=told, headers=headers))
+    elif isinstance(item.payload, EventOccurred):
+        decision.sums["events.applied"] += 1
+        if item.envelope.type != MERGED:
+            happened = msgspec.structs.replace(item.payload, profile=into).encode()
+            decision.outputs.append(Outgoing(topic=topics.EVENTS.name, key=key, value=happened, headers=headers))
 
 
 def _event(item: Decoded, profile: str, type: str, id: str, data: dict[str, object]) -> Outgoing:

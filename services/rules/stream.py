@@ -120,7 +120,14 @@ class Stream:
     """Runs the agent that applies each poll of `topics` in one unit of work."""
 
     def __init__(
-        self, *, bootstrap: str, group: str, topics: list[str], applier: Applier, forget: Callable[[], None]
+        self,
+        *,
+        bootstrap: str,
+        group: str,
+        topics: list[str],
+        applier: Applier,
+        forget: Callable[[], None],
+        instance: str | None = None,
     ) -> None:
         self._applier = applier
         self._forget = forget
@@ -139,6 +146,7 @@ class Stream:
             broker_heartbeat_interval=2,
             broker_commit_interval=5,
             consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=instance,
             datadir=None,
             autodiscover=False,
         )

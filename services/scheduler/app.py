@@ -127,6 +127,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         database=parts.database,
         producer=parts.producer,
         handle=scheduler.handle,
+        instance=parts.settings.instance,
     )
     app = build(
         "scheduler",

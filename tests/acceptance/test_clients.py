@@ -71,8 +71,21 @@ def test_segment_for_python(platform: Running, gzip: bool) -> None:
     eventually(
         lambda: {"custom.hello", "order.placed"} <= set(in_timeline(platform, customer.email)),
         20,
-        f"the tracked events arrive; timeline {in_timeline(platform, customer.email)}",
+        "the tracked events arrive",
     )
+
+
+@pytest.mark.usefixtures("direct")
+def test_segment_with_times_of_the_platform(platform: Running) -> None:
+    """`timestamp` is the caller's, `sentAt` the machine's: the cart was left now, not months ago."""
+    customer = introduced(platform, "timed")
+    client = Client(DEMO_KEY, host=platform.url("ingest"), sync_mode=True)
+    now = platform.now()
+    client.track(f"u-{customer.name}", "cart.updated", {"cart": customer.cart(now)["data"]["cart"]}, timestamp=now)
+    one = eventually(lambda: platform.enrolments(customer.email, CART), 20, "the cart is known")[0]
+    assert abs(datetime.fromisoformat(one["entered_at"]) - now) < HOUR
+    (mail, *_) = platform.await_mails(customer.email, 1)
+    assert "Sofa Oslo" in mail["html"]
 
 
 def _order(customer: Customer) -> dict[str, Any]:

@@ -28,10 +28,11 @@ class Loop:
         database: Database,
         producer: Producer,
         handle: Handle,
+        instance: str | None = None,
         max_records: int = 2_000,
     ) -> None:
         self.applier = Applier(schema=schema, database=database, producer=producer, handle=handle)
-        self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}")
+        self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}", instance=instance)
         self._topics = [topic.name for topic in topics]
         self._max_records = max_records
         self._settled: list[TopicPartition] | None = None

@@ -68,11 +68,13 @@ class Producer:
 class Consumer:
     """A member of a group (or, without one, a reader of given partitions) that never commits by itself."""
 
-    def __init__(self, bootstrap: str, *, name: str, group: str | None) -> None:
+    def __init__(self, bootstrap: str, *, name: str, group: str | None, instance: str | None = None) -> None:
+        """`instance` makes it a static member (KIP-345): who comes back under that name takes over at once."""
         self._client = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             client_id=f"kurant-{name}",
             group_id=group,
+            group_instance_id=instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level=ISOLATION,

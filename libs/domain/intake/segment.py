@@ -18,6 +18,7 @@ ALIASED = "custom.aliased"
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 OTHER = re.compile(r"[^A-Za-z0-9]+")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
+OTHER_CLOCK = timedelta(days=2)
 MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T.*")
 
 
@@ -60,12 +61,18 @@ def merged(call: Json, batch: Mapping[str, Any]) -> Json:
 
 
 def happened(call: Json, now: datetime) -> str:
-    """When it happened by our clock: `receivedAt - (sentAt - originalTimestamp)`."""
+    """When it happened by our clock: `receivedAt - (sentAt - originalTimestamp)`.
+
+    A `sentAt` that is days away from us, with an event that is near, is of another clock than the event's: the
+    library stamps it with the machine's, while the caller gave the platform's (local mode). Then it corrects nothing.
+    """
     told = _moment(call, "originalTimestamp") or _moment(call, "timestamp")
     sent = _moment(call, "sentAt")
     if told is None:
         return now.isoformat()
     if sent is None:
+        return told.isoformat()
+    if abs(now - sent) > max(OTHER_CLOCK, 10 * abs(now - told)):
         return told.isoformat()
     try:
         return (now - max(sent - told, timedelta())).isoformat()

@@ -126,3 +126,28 @@ async def test_a_batch_that_failed_is_read_again(applied: Applied) -> None:
     failures = iter([True, True, False])
     applied.fails = lambda: next(failures, False)
     assert await applied.run() == ["0", "1", "2", "3", "4"]
+
+
+async def test_who_comes_back_under_its_name_has_its_partitions_at_once(kafka: str, topic: Topic) -> None:
+    """A process that was killed has not left the group; without a name its successor waits for the session's end."""
+
+    async def joined(member: Consumer, within: float) -> None:
+        assigned = asyncio.Event()
+
+        async def note(_partitions: list[TopicPartition]) -> None:
+            assigned.set()
+
+        await member.start()
+        member.subscribe([topic.name], note)
+        async with asyncio.timeout(within):
+            while not assigned.is_set():
+                await member.poll(timeout_ms=100)
+
+    name = uuid.uuid4().hex
+    killed = Consumer(kafka, name="test", group=f"test-{name}", instance=name)
+    await joined(killed, 20)
+    killed._client._coordinator._heartbeat_task.cancel()  # from now on nothing is heard of it
+    successor = Consumer(kafka, name="test", group=f"test-{name}", instance=name)
+    await joined(successor, 6)
+    await successor.close()
+    await killed.close()

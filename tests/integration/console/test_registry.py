@@ -31,6 +31,7 @@ async def test_a_new_scenario_is_version_one_and_live(console: Console) -> None:
         "published": True,
         "acted_on": False,
         "warnings": [],
+        "diff": [],
     }
     assert console.wire.told() == ["demo/cart@1", "demo/cart=1 live"]
 
@@ -56,6 +57,26 @@ async def test_the_same_content_keeps_its_version_and_new_content_is_the_next(co
     changed = await console.publish(bundle(name="Cart, renamed"))
     assert (changed.status_code, changed.json()["version"], changed.json()["changed"]) == (201, 2, True)
     assert console.wire.told()[2:] == ["demo/cart@2", "demo/cart=2 live"]
+
+
+async def test_publishing_tells_what_is_other_than_before(console: Console) -> None:
+    await console.publish()
+    assert (await console.publish()).json()["diff"] == []
+    changed = bundle(name="B")
+    changed["scenario.yaml"] = changed["scenario.yaml"].replace("wait: 1h", "wait: 2h")
+    told = (await console.publish(changed)).json()["diff"]
+    assert [one["text"] for one in told] == ["~ name: Cart -> B", "~ steps/0/wait: 1h -> 2h"]
+    mail = changed["messages/first.email.mjml"].replace("Your cart", "Still yours")
+    told = (await console.publish(changed | {"messages/first.email.mjml": mail})).json()["diff"]
+    assert told == [
+        {
+            "what": "changed",
+            "path": "messages/first.email.mjml/subject",
+            "was": "Your cart",
+            "now": "Still yours",
+            "text": "~ messages/first.email.mjml/subject: Your cart -> Still yours",
+        }
+    ], "against the version before, not the first"
 
 
 async def test_content_of_an_older_version_is_a_version_of_its_own(console: Console) -> None:

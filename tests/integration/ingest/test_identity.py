@@ -190,6 +190,7 @@ async def test_no_identifier_is_kept_in_readable_form(door: Door) -> None:
     for table in ("identifier", "seen", "merged", "spill"):
         text = await door.fetchval(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM ingest.{table} AS t")
         raw = await door.fetchval("SELECT coalesce(string_agg(encode(sealed, 'escape'), ''), '') FROM ingest.spill")
+        raw += await door.fetchval("SELECT string_agg(encode(digest, 'escape'), ' ') FROM ingest.identifier")
         for secret in ("anna", "601000000", "account-42", "249.00"):
             assert secret not in text
             assert secret not in raw
