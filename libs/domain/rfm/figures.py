@@ -1,0 +1,156 @@
+"""From orders to every customer's figures.
+
+Days are calendar days in the shop's zone, so that a result depends on the date and not on the hour of the run.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from libs.domain.rfm import currencies
+from libs.domain.rfm.model import RfmRules
+from libs.domain.scenario.times import at_local
+
+MOST = 10**13
+"""The dearest order that is believed, in minor units; sums of a customer's orders cannot overflow."""
+
+COLUMNS = ("profile", "at", "status", "currency", "value", "returned")
+"""One row per order, as it is now: `profile` (of any type); `at`, the moment that `rules.counts` names (UTC, null: not
+yet); `status` (null: none told); `currency`; `value` and what of it was `returned` so far, in minor units."""
+
+REASONS = ("not_yet", "future", "status", "currency", "value", "returned", "before_window")
+"""Why an order does not count; the first that holds is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The days of a run: `first` to `today`, and the instants at which they begin and end."""
+
+    first: date
+    today: date
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was counted. `customers`: profile, last_day, oldest_day, orders, frequency, monetary. `aged`: profile and
+    last_day of orders before the window. `excluded`: how many orders did not count, by reason."""
+
+    customers: pl.DataFrame
+    aged: pl.DataFrame
+    excluded: dict[str, int]
+
+
+def span(rules: RfmRules, now: datetime) -> Span:
+    """The window that ends with the day of `now` in the shop's zone, today included."""
+    today = now.astimezone(ZoneInfo(rules.timezone)).date()
+    first = today - timedelta(days=rules.window - 1)
+    return Span(
+        first=first,
+        today=today,
+        since=at_local(first, time(), rules.timezone),
+        until=at_local(today + timedelta(days=1), time(), rules.timezone),
+    )
+
+
+def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
+    """Count the orders; raises `ValueError` for a frame that has not the `COLUMNS`."""
+    orders = _checked(orders)
+    tests = _tests(rules, days)
+    counts = pl.all_horizontal(*tests.values())
+    chosen = orders.lazy().filter(counts).select("profile", "at", net=_net(rules).cast(pl.Int64, strict=False))
+    customers = _customers(chosen, rules).collect()
+    if not orders.is_empty() and customers["orders"].sum() == orders.height:
+        return Figures(customers=customers, aged=_aged(orders.clear(), rules), excluded={})
+    why = pl.coalesce(*(pl.when(~test).then(pl.lit(reason)) for reason, test in tests.items()))
+    rest = orders.lazy().filter(~counts).select("profile", "at", why=why).collect()
+    told = dict(rest.group_by("why").len().iter_rows())
+    return Figures(
+        customers=customers,
+        aged=_aged(rest.filter(pl.col("why") == "before_window"), rules),
+        excluded={reason: told[reason] for reason in REASONS if reason in told},
+    )
+
+
+def _checked(orders: pl.DataFrame) -> pl.DataFrame:
+    missing = [name for name in COLUMNS if name not in orders.columns]
+    if missing:
+        raise ValueError(f"orders have no column {', '.join(missing)}")
+    moment = orders.schema["at"]
+    if not isinstance(moment, pl.Datetime) or moment.time_zone != "UTC":
+        raise ValueError(f"orders: `at` is {moment}, not a time in UTC")
+    for name in ("value", "returned"):
+        if not orders.schema[name].is_integer() and orders.schema[name] != pl.Null:
+            raise ValueError(f"orders: `{name}` is {orders.schema[name]}, not whole minor units")
+    wide = [pl.col(name).cast(pl.Int64) for name in ("value", "returned") if orders.schema[name] != pl.Int64]
+    return orders.with_columns(*wide) if wide else orders
+
+
+def _tests(rules: RfmRules, days: Span) -> dict[str, pl.Expr]:
+    """By reason, what an order must fulfil to count; none of them is ever null."""
+    at, value, back = pl.col("at"), pl.col("value"), pl.col("returned").fill_null(0)
+    status = pl.col("status")
+    known = status.is_in(rules.only) if rules.only else ~status.is_in(rules.excluded)
+    currency = pl.col("currency").is_in([rules.currency, *rules.rates]).fill_null(False)
+    sane = value.is_between(0, MOST).fill_null(False) & (back >= 0)
+    if rules.rates:
+        sane &= (_net(rules) <= MOST).fill_null(False)
+    tests = {
+        "not_yet": at.is_not_null(),
+        "future": (at < days.until).fill_null(True),
+        "status": known.fill_null(not rules.only),
+        "currency": currency,
+        "value": sane,
+    }
+    if rules.returns == "subtract":
+        tests["returned"] = ((back < value) | (back == 0)).fill_null(True)
+    return tests | {"before_window": (at >= days.since).fill_null(True)}
+
+
+def _net(rules: RfmRules) -> pl.Expr:
+    """What an order is worth in the shop's currency: less what came back, then converted, halves up."""
+    net = pl.col("value")
+    if rules.returns == "subtract":
+        net = net - pl.col("returned").fill_null(0)
+    if not rules.rates:
+        return net
+    found = pl.when(pl.col("currency") == rules.currency).then(net.cast(pl.Int128))
+    for currency, rate in rules.rates.items():
+        over, under = currencies.factor(rate, currency, rules.currency)
+        wide = net.clip(-MOST, MOST).cast(pl.Int128) * pl.lit(2 * over, pl.Int128) + pl.lit(under, pl.Int128)
+        found = found.when(pl.col("currency") == currency).then(wide // pl.lit(2 * under, pl.Int128))  # type: ignore[assignment]
+    return found.otherwise(None)
+
+
+def _customers(chosen: pl.LazyFrame, rules: RfmRules) -> pl.LazyFrame:
+    by_days = rules.frequency_of == "days"
+    if by_days:
+        chosen = chosen.with_columns(day=_day("at", rules))
+    found = chosen.group_by("profile").agg(
+        last=pl.col("at").max(),
+        oldest=pl.col("at").min(),
+        orders=pl.len(),
+        net=pl.col("net").sum(),
+        **({"frequency": pl.col("day").n_unique()} if by_days else {}),
+    )
+    count = pl.col("orders").cast(pl.Int64)
+    mean = (2 * pl.col("net") + count) // (2 * count)
+    return found.select(
+        "profile",
+        last_day=_day("last", rules),
+        oldest_day=_day("oldest", rules),
+        orders=count,
+        frequency=pl.col("frequency").cast(pl.Int64) if by_days else count,
+        monetary=mean if rules.monetary_of == "mean" else pl.col("net"),
+    )
+
+
+def _aged(orders: pl.DataFrame, rules: RfmRules) -> pl.DataFrame:
+    return orders.group_by("profile").agg(last=pl.col("at").max()).select("profile", last_day=_day("last", rules))
+
+
+def _day(column: str, rules: RfmRules) -> pl.Expr:
+    return pl.col(column).dt.convert_time_zone(rules.timezone).dt.date()

@@ -1,0 +1,200 @@
+"""One run over a shop: everybody (`full`), or those whose figures changed since (`incremental`).
+
+A customer gets a better score at once and a worse one only when his figure is beyond the cut point by its margin
+(`Scale.margin`): score = min(max(score before, score by the figure), best score that the margin lets him keep).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from libs.domain.rfm.cuts import Cuts, find, kept, limits, score
+from libs.domain.rfm.figures import Figures, Span, figures, span
+from libs.domain.rfm.model import AXES, LETTERS, RfmRules
+
+FIGURED = ("last_day", "oldest_day", "orders", "frequency", "monetary")
+SCORED = ("r", "f", "m", "segment")
+STORED = ("profile", *FIGURED, *SCORED)
+"""What a shell keeps of a row; `recency_days` follows from `last_day` and the day of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Rows of customers (`STORED` and `recency_days`), the cut points they were scored by, and the day.
+
+    A row with orders 0 is a customer who has none within the window: with `last_day` he is in the segment
+    `rules.outside`, without it he is a customer no more (`gone`), and his stored row is to be deleted.
+    """
+
+    frame: pl.DataFrame
+    cuts: Cuts
+    day: date
+    excluded: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> pl.DataFrame:
+        """Those who are customers no more."""
+        return self.frame.filter(pl.col("last_day").is_null())
+
+    @property
+    def customers(self) -> pl.DataFrame:
+        """The others."""
+        return self.frame.filter(pl.col("last_day").is_not_null())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """Whom time alone changes, as conditions on stored rows that a database can look up by an index.
+
+    `oldest_day < first`: an order leaves the window, so his orders must be read. `r = score and last_day < day`, for
+    each of `worse`: his recency score falls; nothing need be read.
+    """
+
+    first: date
+    worse: dict[int, date]
+
+    def aged(self) -> pl.Expr:
+        """The first condition."""
+        return (pl.col("oldest_day") < self.first).fill_null(False)
+
+    def falls(self) -> pl.Expr:
+        """The second one."""
+        each = ((pl.col("r") == score) & (pl.col("last_day") < day) for score, day in self.worse.items())
+        return pl.any_horizontal(pl.lit(False), *each).fill_null(False) & (pl.col("orders") > 0)
+
+
+def full(
+    orders: pl.DataFrame, rules: RfmRules, now: datetime, before: Result | None = None, cuts: Cuts | None = None
+) -> Result:
+    """Everybody, by new cut points (or by `cuts`); `before` gives the scores that hysteresis holds on to.
+
+    Orders before the window may be left out: who is in `before` then ages out by what is known there. After a change
+    of the rules nothing is held.
+    """
+    days = span(rules, now)
+    found = figures(orders, rules, days)
+    customers = _with_recency(found.customers, days)
+    cuts = cuts or find(customers, rules, days.today)
+    held = _held(before, rules)
+    scored = _scored(customers, held, rules, cuts)
+    known = before.customers if before is not None else None
+    rest = _without_orders(found, known, rules, days)
+    return Result(frame=_together(scored, rest), cuts=cuts, day=days.today, excluded=found.excluded)
+
+
+def due(cuts: Cuts, rules: RfmRules, now: datetime) -> Due:
+    """Whom time alone has changed by `now`, whenever the last run was."""
+    days = span(rules, now)
+    ends = limits("recency", cuts.recency, rules.recency) if cuts.recency is not None else []
+    worse = {score: days.today - timedelta(days=end) for score, end in enumerate(ends, start=2)}
+    return Due(first=days.first, worse=worse)
+
+
+def incremental(
+    before: Result,
+    changed_orders: pl.DataFrame,
+    rules: RfmRules,
+    now: datetime,
+    touched: Iterable[Any] | None = None,
+) -> Result:
+    """Those who are not as they were, by the cut points of the last full run: the result has no other rows.
+
+    `changed_orders` has all orders of every customer with a changed order, and of those who are `due(...).aged()`;
+    `touched` names such customers who have no order left. `before` has at least their rows, and of those who are
+    `due(...).falls()`. Raises `ValueError` when the rules have changed since, or an aged customer is not given.
+    """
+    if before.cuts.rules != rules.digest():
+        raise ValueError("the rules have changed since the last full run: run `full`")
+    days, when = span(rules, now), due(before.cuts, rules, now)
+    ids = _ids(before, changed_orders, touched)
+    known = before.customers
+    concerned = known.join(ids, on="profile", how="semi")
+    late = known.filter(when.aged())
+    if late.height > concerned.filter(when.aged()).height:
+        missing = late.join(ids, on="profile", how="anti").height
+        raise ValueError(f"{missing} customers have an order that left the window, and their orders are not given")
+    found = figures(changed_orders, rules, days)
+    falling = known.filter(when.falls()).join(ids, on="profile", how="anti")
+    current = pl.concat([found.customers, falling.select(found.customers.columns)])
+    held = pl.concat([concerned, falling]).select("profile", "r", "f", "m")
+    scored = _scored(_with_recency(current, days), held, rules, before.cuts)
+    rest = _without_orders(found, concerned, rules, days)
+    rows = _together(scored, rest).join(
+        pl.concat([concerned, falling]).select(STORED), on=STORED, how="anti", nulls_equal=True
+    )
+    return Result(frame=rows, cuts=before.cuts, day=days.today, excluded=found.excluded)
+
+
+def apply(before: Result, after: Result) -> Result:
+    """`before` with what an incremental run changed; recency is told as of the later day."""
+    same = before.customers.join(after.frame, on="profile", how="anti")
+    frame = pl.concat([same, after.customers])
+    recency = (pl.lit(after.day) - pl.col("last_day")).dt.total_days().cast(pl.Int32)
+    return Result(frame=frame.with_columns(recency_days=recency), cuts=after.cuts, day=after.day)
+
+
+def _held(before: Result | None, rules: RfmRules) -> pl.DataFrame | None:
+    if before is None or before.cuts.rules != rules.digest():
+        return None
+    return before.frame.select("profile", "r", "f", "m")
+
+
+def _ids(before: Result, orders: pl.DataFrame, touched: Iterable[Any] | None) -> pl.DataFrame:
+    kind = before.frame.schema["profile"]
+    named = pl.DataFrame({"profile": list(touched or ())}, schema={"profile": kind})
+    return pl.concat([named, orders.select(pl.col("profile").cast(kind))]).unique()
+
+
+def _with_recency(customers: pl.DataFrame, days: Span) -> pl.DataFrame:
+    recency = pl.lit(days.today.toordinal() - date(1970, 1, 1).toordinal()) - pl.col("last_day").to_physical()
+    return customers.with_columns(recency_days=recency.cast(pl.Int32))
+
+
+def _scored(customers: pl.DataFrame, held: pl.DataFrame | None, rules: RfmRules, cuts: Cuts) -> pl.DataFrame:
+    if held is not None:
+        customers = customers.join(held, on="profile", how="left", maintain_order="left")
+    columns: dict[str, pl.Expr] = {}
+    for axis in AXES:
+        points, letter = cuts.points(axis), LETTERS[axis]
+        columns[letter] = score(axis, points)
+        if held is not None:
+            best = kept(axis, points, rules.scale(axis))
+            columns[letter] = pl.min_horizontal(pl.max_horizontal(letter, columns[letter]), best)
+    scored = customers.with_columns(**columns)
+    return scored.with_columns(segment=_segments(scored, rules))
+
+
+def _segments(scored: pl.DataFrame, rules: RfmRules) -> pl.Series:
+    """By a table of all combinations, which is one look-up a customer."""
+    table = pl.Series([None, *(rules.segment(scores) for scores in rules.all_scores())], dtype=pl.String)
+    _, f, m = rules.levels
+    wide = [pl.col(letter).cast(pl.Int32) for letter in LETTERS.values()]
+    place = (wide[0] - 1) * (f * m) + (wide[1] - 1) * m + wide[2]
+    whole = pl.all_horizontal(*(pl.col(letter) > 0 for letter in LETTERS.values()))
+    return table.gather(scored.select(pl.when(whole).then(place).otherwise(0)).to_series())
+
+
+def _without_orders(found: Figures, known: pl.DataFrame | None, rules: RfmRules, days: Span) -> pl.DataFrame:
+    """Who has no order in the window: outside when one before it is known, else gone."""
+    aged = found.aged.join(found.customers, on="profile", how="anti")
+    if known is not None:
+        missing = known.select("profile", was="last_day").join(found.customers, on="profile", how="anti")
+        old = pl.when(pl.col("was") < days.first).then("was")
+        aged = aged.join(missing, on="profile", how="full", coalesce=True)
+        aged = aged.select("profile", last_day=pl.coalesce("last_day", old))
+    if rules.outside is None:
+        aged = aged.with_columns(last_day=pl.lit(None, pl.Date))
+        aged = aged.join(known, on="profile", how="semi") if known is not None else aged.clear()
+    nothing, null = pl.lit(0, pl.Int64), pl.lit(None, pl.Date)
+    aged = aged.with_columns(oldest_day=null, orders=nothing, frequency=nothing, monetary=nothing)
+    segment = pl.when(pl.col("last_day").is_not_null()).then(pl.lit(rules.outside, pl.String))
+    scores = {letter: pl.lit(0, pl.UInt8) for letter in LETTERS.values()}
+    return _with_recency(aged, days).with_columns(**scores, segment=segment)
+
+
+def _together(scored: pl.DataFrame, rest: pl.DataFrame) -> pl.DataFrame:
+    columns = ["profile", "recency_days", *FIGURED, *SCORED]
+    return pl.concat([scored.select(columns), rest.select(columns)]) if rest.height else scored.select(columns)
