@@ -20,9 +20,6 @@ COLUMNS = ("profile", "at", "status", "currency", "value", "returned")
 """One row per order, as it is now: `profile` (of any type); `at`, the moment that `rules.counts` names (UTC, null: not
 yet); `status` (null: none told); `currency`; `value` and what of it was `returned` so far, in minor units."""
 
-REASONS = ("not_yet", "future", "status", "currency", "value", "returned", "before_window")
-"""Why an order does not count; the first that holds is told."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
@@ -37,7 +34,8 @@ class Span:
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """What was counted. `customers`: profile, last_day, oldest_day, orders, frequency, monetary. `aged`: profile and
-    last_day of orders before the window. `excluded`: how many orders did not count, by reason."""
+    last_day of orders before the window. `excluded`: how many orders did not count, by the first reason of `not_yet`,
+    `future`, `status`, `currency`, `value`, `returned`, `before_window`."""
 
     customers: pl.DataFrame
     aged: pl.DataFrame
@@ -60,18 +58,18 @@ def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
     """Count the orders; raises `ValueError` for a frame that has not the `COLUMNS`."""
     orders = _checked(orders)
     tests = _tests(rules, days)
-    counts = pl.all_horizontal(*tests.values())
-    chosen = orders.lazy().filter(counts).select("profile", "at", net=_net(rules).cast(pl.Int64, strict=False))
+    counts = orders.select(pl.all_horizontal(*tests.values())).to_series()
+    net = _net(rules).cast(pl.Int64, strict=False)
+    chosen = orders.lazy().filter(counts).select("profile", "at", net=net)
     customers = _customers(chosen, rules).collect()
-    if not orders.is_empty() and customers["orders"].sum() == orders.height:
-        return Figures(customers=customers, aged=_aged(orders.clear(), rules), excluded={})
-    why = pl.coalesce(*(pl.when(~test).then(pl.lit(reason)) for reason, test in tests.items()))
-    rest = orders.lazy().filter(~counts).select("profile", "at", why=why).collect()
-    told = dict(rest.group_by("why").len().iter_rows())
+    why = pl.coalesce(*(pl.when(~test).then(pl.lit(place, pl.UInt8)) for place, test in enumerate(tests.values())))
+    rest = orders.filter(~counts).select("profile", "at", why=why)
+    told = dict(rest.group_by("why").len().sort("why").iter_rows())
+    reasons = list(tests)
     return Figures(
         customers=customers,
-        aged=_aged(rest.filter(pl.col("why") == "before_window"), rules),
-        excluded={reason: told[reason] for reason in REASONS if reason in told},
+        aged=_aged(rest.filter(pl.col("why") == reasons.index("before_window")), rules),
+        excluded={reasons[place]: count for place, count in told.items()},
     )
 
 
@@ -82,15 +80,16 @@ def _checked(orders: pl.DataFrame) -> pl.DataFrame:
     moment = orders.schema["at"]
     if not isinstance(moment, pl.Datetime) or moment.time_zone != "UTC":
         raise ValueError(f"orders: `at` is {moment}, not a time in UTC")
+    empty = [pl.col(name).cast(pl.String) for name in ("status", "currency") if orders.schema[name] == pl.Null]
     for name in ("value", "returned"):
         if not orders.schema[name].is_integer() and orders.schema[name] != pl.Null:
             raise ValueError(f"orders: `{name}` is {orders.schema[name]}, not whole minor units")
     wide = [pl.col(name).cast(pl.Int64) for name in ("value", "returned") if orders.schema[name] != pl.Int64]
-    return orders.with_columns(*wide) if wide else orders
+    return orders.with_columns(*wide, *empty) if wide or empty else orders
 
 
 def _tests(rules: RfmRules, days: Span) -> dict[str, pl.Expr]:
-    """By reason, what an order must fulfil to count; none of them is ever null."""
+    """By reason, what an order must fulfil to count; none of them is ever null, so that each order has one reason."""
     at, value, back = pl.col("at"), pl.col("value"), pl.col("returned").fill_null(0)
     status = pl.col("status")
     known = status.is_in(rules.only) if rules.only else ~status.is_in(rules.excluded)
