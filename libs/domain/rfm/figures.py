@@ -5,6 +5,7 @@ Days are calendar days in the shop's zone, so that a result depends on the date 
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -16,9 +17,17 @@ from libs.domain.scenario.times import at_local
 MOST = 10**13
 """The dearest order that is believed, in minor units; sums of a customer's orders cannot overflow."""
 
-COLUMNS = ("profile", "at", "status", "currency", "value", "returned")
-"""One row per order, as it is now: `profile` (of any type); `at`, the moment that `rules.counts` names (UTC, null: not
-yet); `status` (null: none told); `currency`; `value` and what of it was `returned` so far, in minor units."""
+SCHEMA: dict[str, Any] = {
+    "profile": pl.String,
+    "at": pl.Datetime("us", "UTC"),
+    "status": pl.String,
+    "currency": pl.String,
+    "value": pl.Int64,
+    "returned": pl.Int64,
+}
+"""One row per order, as it is now: `profile` (of any type); `at`, the moment that `rules.counts` names (null: not yet);
+`status` (null: none told) and `currency` (any kind of text); `value`, and what of it was `returned` so far, in minor
+units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +64,7 @@ def span(rules: RfmRules, now: datetime) -> Span:
 
 
 def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
-    """Count the orders; raises `ValueError` for a frame that has not the `COLUMNS`."""
+    """Count the orders; raises `ValueError` for a frame that is not like `SCHEMA`."""
     orders = _checked(orders)
     tests = _tests(rules, days)
     counts = orders.select(pl.all_horizontal(*tests.values())).to_series()
@@ -74,7 +83,7 @@ def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
 
 
 def _checked(orders: pl.DataFrame) -> pl.DataFrame:
-    missing = [name for name in COLUMNS if name not in orders.columns]
+    missing = [name for name in SCHEMA if name not in orders.columns]
     if missing:
         raise ValueError(f"orders have no column {', '.join(missing)}")
     moment = orders.schema["at"]

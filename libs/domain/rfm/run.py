@@ -17,8 +17,21 @@ from libs.domain.rfm.model import AXES, LETTERS, RfmRules
 
 FIGURED = ("last_day", "oldest_day", "orders", "frequency", "monetary")
 SCORED = ("r", "f", "m", "segment")
-STORED = ("profile", *FIGURED, *SCORED)
-"""What a shell keeps of a row; `recency_days` follows from `last_day` and the day of the run."""
+ROWS: dict[str, Any] = {
+    "profile": pl.String,
+    "last_day": pl.Date,
+    "oldest_day": pl.Date,
+    "orders": pl.Int64,
+    "frequency": pl.Int64,
+    "monetary": pl.Int64,
+    "r": pl.UInt8,
+    "f": pl.UInt8,
+    "m": pl.UInt8,
+    "segment": pl.String,
+}
+"""What a shell keeps of a customer, with types; `recency_days` follows from `last_day` and the day of the run."""
+
+STORED = tuple(ROWS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +100,13 @@ def full(
     return Result(frame=_together(scored, rest), cuts=cuts, day=days.today, excluded=found.excluded)
 
 
+def stored(rows: pl.DataFrame, cuts: Cuts, day: date) -> Result:
+    """The result that a shell has kept: `rows` as of `ROWS`, the cut points and day of the last run."""
+    recency = (pl.lit(day) - pl.col("last_day")).dt.total_days().cast(pl.Int32)
+    frame = rows.with_columns(recency_days=recency).select("profile", "recency_days", *FIGURED, *SCORED)
+    return Result(frame=frame, cuts=cuts, day=day)
+
+
 def due(cuts: Cuts, rules: RfmRules, now: datetime) -> Due:
     """Whom time alone has changed by `now`, whenever the last run was."""
     days = span(rules, now)
@@ -114,28 +134,24 @@ def incremental(
     ids = _ids(before, changed_orders, touched)
     known = before.customers
     concerned = known.join(ids, on="profile", how="semi")
-    late = known.filter(when.aged())
-    if late.height > concerned.filter(when.aged()).height:
-        missing = late.join(ids, on="profile", how="anti").height
-        raise ValueError(f"{missing} customers have an order that left the window, and their orders are not given")
+    late = known.filter(when.aged()).join(ids, on="profile", how="anti").height
+    if late:
+        raise ValueError(f"{late} customers have an order that left the window, and their orders are not given")
     found = figures(changed_orders, rules, days)
     falling = known.filter(when.falls()).join(ids, on="profile", how="anti")
     current = pl.concat([found.customers, falling.select(found.customers.columns)])
-    customers, missing = _matched(_with_recency(current, days), pl.concat([concerned, falling]), True)
+    were = pl.concat([concerned, falling])
+    customers, missing = _matched(_with_recency(current, days), were, True)
     scored = _scored(customers, rules, before.cuts)
     rest = _without_orders(found, missing, rules, days)
-    rows = _together(scored, rest).join(
-        pl.concat([concerned, falling]).select(STORED), on=STORED, how="anti", nulls_equal=True
-    )
+    rows = _together(scored, rest).join(were.select(STORED), on=STORED, how="anti", nulls_equal=True)
     return Result(frame=rows, cuts=before.cuts, day=days.today, excluded=found.excluded)
 
 
 def apply(before: Result, after: Result) -> Result:
     """`before` with what an incremental run changed; recency is told as of the later day."""
     same = before.customers.join(after.frame, on="profile", how="anti")
-    frame = pl.concat([same, after.customers])
-    recency = (pl.lit(after.day) - pl.col("last_day")).dt.total_days().cast(pl.Int32)
-    return Result(frame=frame.with_columns(recency_days=recency), cuts=after.cuts, day=after.day)
+    return stored(pl.concat([same, after.customers]), after.cuts, after.day)
 
 
 def _ids(before: Result, orders: pl.DataFrame, touched: Iterable[Any] | None) -> pl.DataFrame:
