@@ -55,7 +55,7 @@ class _Reader(ConditionReader):
         if window % timedelta(days=1):
             self.error("window", "the window is of whole days", "for example 365d")
         every = self.span("every", value.get("every", "1d"))
-        if every > window:
+        if window and every > window:
             self.error("every", "this is longer than the window", "for example 1d")
         scales = {axis: self.scale(axis, value.get(axis), currency) for axis in AXES}
         levels = tuple(scales[axis].levels for axis in AXES)
