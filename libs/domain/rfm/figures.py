@@ -70,7 +70,7 @@ def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
     counts = orders.select(pl.all_horizontal(*tests.values())).to_series()
     net = _net(rules).cast(pl.Int64, strict=False)
     chosen = orders.select("profile", "at", net=net).filter(counts)
-    customers = _customers(chosen.lazy(), rules).collect(engine="streaming")  # half the CPU of the in-memory engine
+    customers = _customers(chosen.lazy(), rules).collect()
     why = pl.coalesce(*(pl.when(~test).then(pl.lit(place, pl.UInt8)) for place, test in enumerate(tests.values())))
     rest = orders.filter(~counts).select("profile", "at", why=why)
     told = dict(rest.group_by("why").len().sort("why").iter_rows())

@@ -93,10 +93,10 @@ def full(
     found = figures(orders, rules, days)
     customers = _with_recency(found.customers, days)
     cuts = cuts or find(customers, rules, days.today)
+    known = None if before is None else before.customers
     hold = before is not None and before.cuts.rules == rules.digest()
-    customers, missing = _matched(customers, None if before is None else before.customers, hold)
-    scored = _scored(customers, rules, cuts)
-    rest = _without_orders(found, missing, rules, days)
+    scored = _scored(customers, known if hold else None, rules, cuts)
+    rest = _without_orders(found, known, rules, days)
     return Result(frame=_together(scored, rest), cuts=cuts, day=days.today, excluded=found.excluded)
 
 
@@ -141,9 +141,8 @@ def incremental(
     falling = known.filter(when.falls()).join(ids, on="profile", how="anti")
     current = pl.concat([found.customers, falling.select(found.customers.columns)])
     were = pl.concat([concerned, falling])
-    customers, missing = _matched(_with_recency(current, days), were, True)
-    scored = _scored(customers, rules, before.cuts)
-    rest = _without_orders(found, missing, rules, days)
+    scored = _scored(_with_recency(current, days), were, rules, before.cuts)
+    rest = _without_orders(found, concerned, rules, days)
     rows = _together(scored, rest).join(were.select(STORED), on=STORED, how="anti", nulls_equal=True)
     return Result(frame=rows, cuts=before.cuts, day=days.today, excluded=found.excluded)
 
@@ -165,35 +164,27 @@ def _with_recency(customers: pl.DataFrame, days: Span) -> pl.DataFrame:
     return customers.with_columns(recency_days=recency.cast(pl.Int32))
 
 
-def _matched(
-    customers: pl.DataFrame, known: pl.DataFrame | None, hold: bool
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """The customers with the scores they hold (columns r, f, m), and the known ones who are not among them.
-
-    By one join of row numbers, because this is the dearest part of a run after the counting.
-    """
-    if known is None:
-        return customers, None
-    places = known.select("profile").with_row_index("place")
-    customers = customers.join(places, on="profile", how="left")
-    found = customers["place"]
-    present = pl.repeat(False, known.height, dtype=pl.Boolean, eager=True).scatter(found.drop_nulls(), True)
-    if hold:
-        customers = customers.with_columns(known[letter].gather(found) for letter in LETTERS.values())
-    return customers.drop("place"), known.filter(~present)
-
-
-def _scored(customers: pl.DataFrame, rules: RfmRules, cuts: Cuts) -> pl.DataFrame:
-    """With scores and segment; columns r, f, m, if there, are the scores that hysteresis holds on to."""
-    columns: dict[str, pl.Expr] = {}
-    for axis in AXES:
-        points, letter = cuts.points(axis), LETTERS[axis]
-        columns[letter] = score(axis, points)
-        if letter in customers.columns:
-            best = kept(axis, points, rules.scale(axis))
-            columns[letter] = pl.min_horizontal(pl.max_horizontal(letter, columns[letter]), best)
-    scored = customers.with_columns(**columns)
+def _scored(customers: pl.DataFrame, known: pl.DataFrame | None, rules: RfmRules, cuts: Cuts) -> pl.DataFrame:
+    """With scores and segment; `known` has the scores that hysteresis holds on to."""
+    scored = customers.with_columns(score(axis, cuts.points(axis)).alias(LETTERS[axis]) for axis in AXES)
+    if known is not None:
+        scored = _held(scored, known, rules, cuts)
     return scored.with_columns(segment=_segments(scored, rules))
+
+
+def _held(scored: pl.DataFrame, known: pl.DataFrame, rules: RfmRules, cuts: Cuts) -> pl.DataFrame:
+    """Scores are held on to by customers within a margin; only they are looked up, since looking up is dear."""
+    best = {LETTERS[axis]: kept(axis, cuts.points(axis), rules.scale(axis)) for axis in AXES}
+    within = scored.select(pl.any_horizontal(*(most > pl.col(letter) for letter, most in best.items()))).to_series()
+    border = scored.filter(within)
+    was = known.join(border, on="profile", how="semi").select(
+        "profile", *(pl.col(one).alias(f"{one}_was") for one in best)
+    )
+    border = border.join(was, on="profile", how="left").with_columns(
+        pl.min_horizontal(pl.max_horizontal(letter, f"{letter}_was"), most).alias(letter)
+        for letter, most in best.items()
+    )
+    return pl.concat([scored.filter(~within), border.select(scored.columns)])
 
 
 def _segments(scored: pl.DataFrame, rules: RfmRules) -> pl.Series:
@@ -206,16 +197,17 @@ def _segments(scored: pl.DataFrame, rules: RfmRules) -> pl.Series:
     return table.gather(scored.select(pl.when(whole).then(place).otherwise(0)).to_series())
 
 
-def _without_orders(found: Figures, missing: pl.DataFrame | None, rules: RfmRules, days: Span) -> pl.DataFrame:
+def _without_orders(found: Figures, known: pl.DataFrame | None, rules: RfmRules, days: Span) -> pl.DataFrame:
     """Who has no order in the window: outside when one before it is known, else gone."""
     aged = found.aged.join(found.customers, on="profile", how="anti")
-    if missing is not None:
+    if known is not None:
+        missing = known.join(found.customers, on="profile", how="anti")
         old = pl.when(pl.col("was") < days.first).then("was")
         aged = aged.join(missing.select("profile", was="last_day"), on="profile", how="full", coalesce=True)
         aged = aged.select("profile", last_day=pl.coalesce("last_day", old))
     if rules.outside is None:
         aged = aged.with_columns(last_day=pl.lit(None, pl.Date))
-        aged = aged.join(missing, on="profile", how="semi") if missing is not None else aged.clear()
+        aged = aged.join(known, on="profile", how="semi") if known is not None else aged.clear()
     nothing, null = pl.lit(0, pl.Int64), pl.lit(None, pl.Date)
     aged = aged.with_columns(oldest_day=null, orders=nothing, frequency=nothing, monetary=nothing)
     segment = pl.when(pl.col("last_day").is_not_null()).then(pl.lit(rules.outside, pl.String))
