@@ -123,7 +123,7 @@ def changed_orders(orders: pl.DataFrame, state: Result, count: int) -> pl.DataFr
 
 def aged_orders(orders: pl.DataFrame, state: Result, now: datetime, changed: pl.DataFrame) -> pl.DataFrame:
     """All orders of those of whom one has left the window by `now`, without those that are known already."""
-    late = state.frame.filter(due(state.cuts, RULES, now).aged()).select("profile")
+    late = orders.filter(due(state, RULES, now).crosses()).select("profile").unique()
     return orders.join(late.join(changed, on="profile", how="anti"), on="profile", how="semi")
 
 
@@ -152,7 +152,7 @@ def _report(spent: dict[str, Spent], before: Result) -> Report:
         Figure("who moved since yesterday, CPU", "s", spent["moved"].cpu),
     ]
     report.notes = [
-        "The full run also tells why each of the orders left out does not count, keeps the oldest day, takes days of "
+        "The full run also tells why each of the orders left out does not count, takes days of "
         "the shop's zone, joins yesterday's million rows for hysteresis, and gives segments. The first run has no "
         "yesterday.",
         "Polars' quantile bins give other scores where figures are equal, so they are told beside the aim.",

@@ -6,21 +6,21 @@ A customer gets a better score at once and a worse one only when his figure is b
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
 
 from libs.domain.rfm.cuts import Cuts, find, kept, limits, score
-from libs.domain.rfm.figures import Figures, Span, figures, span
+from libs.domain.rfm.figures import EPOCH, Figures, Span, figures, span
 from libs.domain.rfm.model import AXES, LETTERS, RfmRules
+from libs.domain.scenario.times import at_local
 
-FIGURED = ("last_day", "oldest_day", "orders", "frequency", "monetary")
+FIGURED = ("last_day", "orders", "frequency", "monetary")
 SCORED = ("r", "f", "m", "segment")
 ROWS: dict[str, Any] = {
     "profile": pl.String,
     "last_day": pl.Date,
-    "oldest_day": pl.Date,
     "orders": pl.Int64,
     "frequency": pl.Int64,
     "monetary": pl.Int64,
@@ -60,21 +60,24 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """Whom time alone changes, as conditions on stored rows that a database can look up by an index.
+    """Whom time alone changes, as conditions that a database can look up by an index.
 
-    `oldest_day < first`: an order leaves the window, so his orders must be read. `r = score and last_day < day`, for
-    each of `worse`: his recency score falls; nothing need be read.
+    An order of theirs has left the window since the last run, or entered it (it was dated ahead): its `at` lies in one
+    of the `spans` (from, until), so their orders must be read. Or `r = score and last_day < day`, for each of `worse`:
+    the recency score falls; nothing need be read.
     """
 
-    first: date
+    spans: tuple[tuple[datetime, datetime], tuple[datetime, datetime]]
     worse: dict[int, date]
 
-    def aged(self) -> pl.Expr:
-        """The first condition."""
-        return (pl.col("oldest_day") < self.first).fill_null(False)
+    def crosses(self) -> pl.Expr:
+        """The first condition, on orders."""
+        return pl.any_horizontal(
+            *(pl.col("at").is_between(*each, closed="left").fill_null(False) for each in self.spans)
+        )
 
     def falls(self) -> pl.Expr:
-        """The second one."""
+        """The second one, on rows of customers."""
         each = ((pl.col("r") == level) & (pl.col("last_day") < day) for level, day in self.worse.items())
         return pl.any_horizontal(pl.lit(False), *each).fill_null(False) & (pl.col("orders") > 0)
 
@@ -107,12 +110,14 @@ def stored(rows: pl.DataFrame, cuts: Cuts, day: date) -> Result:
     return Result(frame=frame, cuts=cuts, day=day)
 
 
-def due(cuts: Cuts, rules: RfmRules, now: datetime) -> Due:
-    """Whom time alone has changed by `now`, whenever the last run was."""
-    days = span(rules, now)
-    ends = limits("recency", cuts.recency, rules.recency) if cuts.recency is not None else []
+def due(before: Result, rules: RfmRules, now: datetime) -> Due:
+    """Whom time alone has changed since the last run (of which the cut points and the day are enough)."""
+    days, points = span(rules, now), before.cuts.recency
+    ends = limits("recency", points, rules.recency) if points is not None else []
     worse = {level: days.today - timedelta(days=end) for level, end in enumerate(ends, start=2)}
-    return Due(first=days.first, worse=worse)
+    first, tomorrow = before.day - timedelta(days=rules.window - 1), before.day + timedelta(days=1)
+    since, until = (at_local(day, time(), rules.timezone) for day in (first, tomorrow))
+    return Due(spans=((since, days.since), (until, days.until)), worse=worse)
 
 
 def incremental(
@@ -124,21 +129,18 @@ def incremental(
 ) -> Result:
     """Those who are not as they were, by the cut points of the last full run: the result has no other rows.
 
-    `changed_orders` has all orders of every customer with a changed order, and of those who are `due(...).aged()`;
-    `touched` names such customers who have no order left. `before` has at least their rows, and of those who are
-    `due(...).falls()`. Raises `ValueError` when the rules have changed since, or an aged customer is not given.
+    `changed_orders` has all orders of every customer with a changed order or one that is `due(...).crosses()`; `touched`
+    names such customers who have no order at all. `before` has at least the rows of these, and of those who are
+    `due(...).falls()`. Raises `ValueError` when the rules have changed since.
     """
     if before.cuts.rules != rules.digest():
         raise ValueError("the rules have changed since the last full run: run `full`")
-    days, when = span(rules, now), due(before.cuts, rules, now)
+    days = span(rules, now)
     ids = _ids(before, changed_orders, touched)
     known = before.customers
     concerned = known.join(ids, on="profile", how="semi")
-    late = known.filter(when.aged()).join(ids, on="profile", how="anti").height
-    if late:
-        raise ValueError(f"{late} customers have an order that left the window, and their orders are not given")
     found = figures(changed_orders, rules, days)
-    falling = known.filter(when.falls()).join(ids, on="profile", how="anti")
+    falling = known.filter(due(before, rules, now).falls()).join(ids, on="profile", how="anti")
     current = pl.concat([found.customers, falling.select(found.customers.columns)])
     were = pl.concat([concerned, falling])
     scored = _scored(_with_recency(current, days), were, rules, before.cuts)
@@ -160,7 +162,7 @@ def _ids(before: Result, orders: pl.DataFrame, touched: Iterable[Any] | None) ->
 
 
 def _with_recency(customers: pl.DataFrame, days: Span) -> pl.DataFrame:
-    recency = pl.lit(days.today.toordinal() - date(1970, 1, 1).toordinal()) - pl.col("last_day").to_physical()
+    recency = pl.lit(days.today.toordinal() - EPOCH) - pl.col("last_day").to_physical()
     return customers.with_columns(recency_days=recency.cast(pl.Int32))
 
 
@@ -208,8 +210,8 @@ def _without_orders(found: Figures, known: pl.DataFrame | None, rules: RfmRules,
     if rules.outside is None:
         aged = aged.with_columns(last_day=pl.lit(None, pl.Date))
         aged = aged.join(known, on="profile", how="semi") if known is not None else aged.clear()
-    nothing, null = pl.lit(0, pl.Int64), pl.lit(None, pl.Date)
-    aged = aged.with_columns(oldest_day=null, orders=nothing, frequency=nothing, monetary=nothing)
+    nothing = pl.lit(0, pl.Int64)
+    aged = aged.with_columns(orders=nothing, frequency=nothing, monetary=nothing)
     segment = pl.when(pl.col("last_day").is_not_null()).then(pl.lit(rules.outside, pl.String))
     scores = {letter: pl.lit(0, pl.UInt8) for letter in LETTERS.values()}
     return _with_recency(aged, days).with_columns(**scores, segment=segment)

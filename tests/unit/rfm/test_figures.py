@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -26,7 +27,6 @@ def test_figures_of_a_customer() -> None:
     assert found["a"] == {
         "profile": "a",
         "last_day": date(2026, 2, 27),
-        "oldest_day": date(2026, 1, 21),
         "orders": 2,
         "frequency": 2,
         "monetary": 1200,
@@ -95,6 +95,18 @@ def test_the_window_begins_and_ends_at_midnight_in_the_shops_zone() -> None:
         "late": date(2026, 3, 29),
     }
     assert "out" in counted(frame(order("out", 0, at=days.since - timedelta(seconds=1))), rules(window=3), now)
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Warsaw", "Pacific/Auckland", "America/Santiago", "Africa/Cairo", "Asia/Kolkata"]
+)
+def test_the_day_of_an_order_is_that_of_the_zone_over_a_year_of_changes(zone: str) -> None:
+    told = rules(window=800, timezone=zone)
+    moments = [NOW - timedelta(minutes=37 * number) for number in range(31_000)]
+    at = pl.DataFrame({"at": moments}, schema={"at": pl.Datetime("us", "UTC")}).with_row_index("profile")
+    orders = at.with_columns(status=pl.lit("paid"), currency=pl.lit("PLN"), value=pl.lit(1), returned=pl.lit(0))
+    found = figures(orders, told, span(told, NOW)).customers.sort("profile")["last_day"].to_list()
+    assert found == [moment.astimezone(ZoneInfo(zone)).date() for moment in moments]
 
 
 def test_frequency_can_be_days_and_money_a_mean() -> None:

@@ -1,8 +1,9 @@
 """Scores, segments, hysteresis, what an incremental run does, and who moved."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import polars as pl
 import pytest
@@ -110,7 +111,7 @@ def test_a_noisy_border_does_not_flap() -> None:
 
 def test_who_has_no_order_in_the_window_is_outside_or_gone() -> None:
     was = full(frame(order("old", 99), order("undone", 5), order("both", 5), order("stays", 5)), PLAIN, NOW)
-    cancelled = {"status": "cancelled"}
+    cancelled: dict[str, Any] = {"status": "cancelled"}
     orders = frame(
         order("undone", 5, **cancelled), order("both", 5, **cancelled), order("both", 200), order("stays", 5)
     )
@@ -122,7 +123,7 @@ def test_who_has_no_order_in_the_window_is_outside_or_gone() -> None:
     assert table(some, "segment", "last_day") == expected
     assert some.gone["profile"].to_list() == ["undone"]
     assert set(table(apply(was, some), "r")) == {"old", "both", "stays"}
-    assert table(everybody, "r", "f", "m", "frequency", "monetary", "oldest_day")["old"] == (0, 0, 0, 0, 0, None)
+    assert table(everybody, "r", "f", "m", "frequency", "monetary")["old"] == (0, 0, 0, 0, 0)
     again = full(orders, PLAIN, later(2), everybody)
     assert changes(everybody, again).is_empty()
     back = incremental(again, frame(order("old", -2), order("old", 99)), PLAIN, later(2))
@@ -141,16 +142,18 @@ def test_without_an_outside_segment_the_aged_leave() -> None:
 def test_time_alone_changes_whom_due_names() -> None:
     orders = frame(order("falls", 30), order("ages", 2), order("ages", 99), order("same", 5), order("outside", 300))
     was = full(orders, WIDE, NOW)
-    when = due(was.cuts, WIDE, later(4))
+    when = due(was, WIDE, later(4))
     assert was.frame.filter(when.falls())["profile"].to_list() == ["falls"]
-    assert was.frame.filter(when.aged())["profile"].to_list() == ["ages"]
-    assert was.frame.filter(due(was.cuts, WIDE, later(3)).falls()).is_empty()
-    assert (when.first, when.worse[3]) == (date(2025, 11, 27), date(2026, 2, 1))
-    with pytest.raises(ValueError, match="1 customers have an order that left the window"):
-        incremental(was, frame(), WIDE, later(4))
+    assert orders.filter(when.crosses())["profile"].to_list() == ["ages"]
+    assert was.frame.filter(due(was, WIDE, later(3)).falls()).is_empty()
+    assert orders.filter(due(was, WIDE, NOW).crosses()).is_empty()
+    assert (when.spans[0][0], when.worse[3]) == (datetime(2025, 11, 23, tzinfo=UTC), date(2026, 2, 1))
+    ahead = frame(order("ahead", -3))
+    assert full(ahead, WIDE, NOW).excluded == {"future": 1}
+    assert ahead.filter(when.crosses()).height == 1
     ages = orders.filter(pl.col("profile") == "ages")
     assert table(incremental(was, ages, WIDE, later(4)), "r", "frequency") == {"falls": (2, 1), "ages": (4, 1)}
-    part = stored(was.frame.filter(when.falls() | when.aged()), was.cuts, was.day)
+    part = stored(was.frame.filter(when.falls() | (pl.col("profile") == "ages")), was.cuts, was.day)
     assert table(incremental(part, ages, WIDE, later(4)), "r", "frequency") == {"falls": (2, 1), "ages": (4, 1)}
 
 
