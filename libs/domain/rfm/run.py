@@ -129,8 +129,8 @@ def incremental(
 ) -> Result:
     """Those who are not as they were, by the cut points of the last full run: the result has no other rows.
 
-    `changed_orders` has all orders of every customer with a changed order or one that is `due(...).crosses()`; `touched`
-    names such customers who have no order at all. `before` has at least the rows of these, and of those who are
+    `changed_orders` has all orders of every customer with a changed order or one that `due(...).crosses()`; `touched`
+    names such customers who have no order at all. `before` has at least the rows of these, and of those of whom
     `due(...).falls()`. Raises `ValueError` when the rules have changed since.
     """
     if before.cuts.rules != rules.digest():
