@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.domain.rfm.cuts import Cuts
-from libs.domain.rfm.model import Margin, RfmRules, Scale
+from libs.domain.rfm.model import AXES, LETTERS, Axis, Margin, RfmRules, Scale
 from libs.domain.rfm.run import Result, apply, due, full, incremental
 from tests.unit.rfm.support import NOW, frame, order
 
@@ -83,6 +83,50 @@ def test_incremental_after_changes_is_full_by_the_same_cuts(
         assert rows(apply(state, part)) == rows(whole)
         assert not set(part.frame.select(SORTED).rows()) & set(state.frame.select(SORTED).rows())
         state = apply(state, part)
+
+
+FIGURES = st.lists(st.tuples(st.integers(0, 25), st.integers(1, 4), st.integers(1, 300)), min_size=1, max_size=12)
+FIXED = st.builds(
+    RfmRules,
+    currency=st.just("PLN"),
+    window=st.just(WINDOW),
+    recency=thresholds(falling=True, most=WINDOW),
+    frequency=thresholds(falling=False, most=4),
+    monetary=thresholds(falling=False, most=300),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(FIXED, FIGURES, FIGURES)
+def test_hysteresis_is_as_it_is_written(
+    rules: RfmRules, was: list[tuple[int, int, int]], now: list[tuple[int, int, int]]
+) -> None:
+    """Against the formula of the documentation, in plain Python, customer by customer and score by score."""
+
+    def bought(figures: list[tuple[int, int, int]]) -> pl.DataFrame:
+        rows = [
+            {"profile": f"c{number}", "days": days, "value": value if first == 0 else 0}
+            for number, (days, count, value) in enumerate(figures)
+            for first in range(count)
+        ]
+        return known(rows)
+
+    def best(axis: Axis, figure: int, *, with_margin: bool) -> int:
+        scale, reached = rules.scale(axis), 1
+        for point in scale.thresholds:
+            slack = (point * int(scale.margin.percent) // 100 + scale.margin.amount) if with_margin else 0
+            reached += figure <= point + slack if axis == "recency" else figure >= point - slack
+        return reached
+
+    first = full(bought(was), rules, NOW)
+    found = {row["profile"]: row for row in full(bought(now), rules, NOW, first).frame.iter_rows(named=True)}
+    for number, figures in enumerate(now):
+        for place, axis in enumerate(AXES):
+            score = best(axis, figures[place], with_margin=False)
+            if number < len(was):
+                before = best(axis, was[number][place], with_margin=False)
+                score = min(max(before, score), best(axis, figures[place], with_margin=True))
+            assert found[f"c{number}"][LETTERS[axis]] == score
 
 
 @settings(max_examples=60, deadline=None)

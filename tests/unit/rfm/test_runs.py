@@ -70,7 +70,7 @@ WIDE = rules(recency=Scale(thresholds=(60, 30, 10), margin=Margin(percent=Decima
 
 @pytest.mark.parametrize(
     ("before", "now", "score"),
-    [(10_000, 9_500, 2), (10_000, 9_499, 1), (50_000, 47_500, 3), (50_000, 47_499, 2), (50_000, 9_499, 1),
+    [(10_000, 9_500, 2), (10_000, 9_499, 1), (50_000, 47_500, 3), (50_000, 47_499, 2), (50_000, 9_499, 1), (50_000, 9_600, 2),
      (9_499, 9_500, 1), (9_999, 10_000, 2), (10_000, 50_000, 3)],
 )  # fmt: skip
 def test_a_score_is_lost_only_beyond_the_margin_and_won_at_once(before: int, now: int, score: int) -> None:
@@ -128,6 +128,13 @@ def test_who_has_no_order_in_the_window_is_outside_or_gone() -> None:
     assert changes(everybody, again).is_empty()
     back = incremental(again, frame(order("old", -2), order("old", 99)), PLAIN, later(2))
     assert table(back, "segment", "frequency") == {"old": ("good", 1)}
+
+
+def test_an_order_of_the_windows_first_day_that_is_cancelled_is_not_one_before_it() -> None:
+    was = full(frame(order("edge", 99)), PLAIN, NOW)
+    cancelled = frame(order("edge", 99, status="cancelled"))
+    assert table(full(cancelled, PLAIN, NOW, was), "segment") == {"edge": None}
+    assert table(full(cancelled, PLAIN, later(1), was), "segment") == {"edge": "lost"}
 
 
 def test_without_an_outside_segment_the_aged_leave() -> None:
