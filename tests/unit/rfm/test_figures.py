@@ -125,19 +125,20 @@ def test_other_currencies_come_in_by_their_rates_exactly() -> None:
     told = rules(rates={"EUR": Decimal("4.2567"), "JPY": Decimal("0.0271"), "KWD": Decimal("12.9")}, currency="PLN")
     orders = frame(
         order("a", 1, 1000, currency="EUR", returned=1),  # 9.99 EUR
-        order("b", 1, 55, currency="JPY"),  # 1.4905 PLN
+        order("b", 1, 56, currency="JPY"),  # 1.5176 PLN
         order("c", 1, 1005, currency="KWD"),  # 1.005 KWD: 12.9645 PLN
         order("d", 1, MOST - 1, currency="PLN"),
         order("e", 1, MOST, currency="EUR"),
         order("f", 1, 5, currency="USD"),
     )
     found = {name: row["monetary"] for name, row in counted(orders, told).items()}
-    assert found == {"a": 4252, "b": 149, "c": 1296, "d": MOST - 1}
+    assert found == {"a": 4252, "b": 152, "c": 1296, "d": MOST - 1}
     assert excluded(orders, told) == {"currency": 1, "value": 1}
 
 
 def test_minor_units_know_how_many_decimals_a_currency_has() -> None:
     assert [currencies.minor(Decimal("12.3"), name) for name in ("PLN", "KWD", "JPY")] == [1230, 12300, None]
+    assert currencies.factor(Decimal(150), "USD", "JPY") == (3, 2)  # a cent is one and a half yen
     assert str(currencies.major(1230, "PLN")) == "12.30"
     assert str(currencies.major(1230, "JPY")) == "1230"
 

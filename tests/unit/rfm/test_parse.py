@@ -50,6 +50,7 @@ def test_thresholds_of_recency_are_kept_from_the_worst() -> None:
 def test_the_ready_made_map_takes_each_of_the_scores_and_uses_each_line() -> None:
     rules = RfmRules(currency="PLN")
     assert rules.levels == LEVELS
+    assert parse("kurant: 1\ncurrency: PLN\nsegments: [{segment: all}]").line((2, 0, 5)) is None
     assert {rules.line(scores) for scores in rules.all_scores()} == set(range(len(SEGMENTS)))
 
 

@@ -70,8 +70,8 @@ WIDE = rules(recency=Scale(thresholds=(60, 30, 10), margin=Margin(percent=Decima
 
 @pytest.mark.parametrize(
     ("before", "now", "score"),
-    [(10_000, 9_500, 2), (10_000, 9_499, 1), (50_000, 47_500, 3), (50_000, 47_499, 2), (50_000, 9_499, 1), (50_000, 9_600, 2),
-     (9_499, 9_500, 1), (9_999, 10_000, 2), (10_000, 50_000, 3)],
+    [(10_000, 9_500, 2), (10_000, 9_499, 1), (50_000, 47_500, 3), (50_000, 47_499, 2), (50_000, 9_499, 1),
+     (50_000, 9_600, 2), (9_499, 9_500, 1), (9_999, 10_000, 2), (10_000, 50_000, 3)],
 )  # fmt: skip
 def test_a_score_is_lost_only_beyond_the_margin_and_won_at_once(before: int, now: int, score: int) -> None:
     was = full(frame(order("a", 1, before)), WIDE, NOW)
