@@ -158,6 +158,6 @@ def _report(spent: dict[str, Spent], before: Result) -> Report:
         "Polars' quantile bins give other scores where figures are equal, so they are told beside the aim.",
         "The incremental run has all million rows in memory and finds those whom time alone has changed. After "
         "midnight it gets the orders of those, too, who lost one out of the window.",
-        "Profiles are 64-bit numbers here. With UUIDs as text both sides take longer, and the ratio falls.",
+        "Profiles are 64-bit numbers here.",
     ]
     return report
