@@ -32,7 +32,7 @@ T = TypeVar("T")
 WAIT_AT_START = 120.0
 """Seconds for which a starting service waits for its database and its broker."""
 KEEP_ALIVE = 75
-"""Seconds for which an idle connection is kept: longer than clients keep theirs, so that none writes to a closed one."""
+"""Seconds for which an idle connection is kept: longer than clients do, so that none writes to a closed one."""
 COLLECT = (100_000, 20, 100)
 """Thresholds of the garbage collector. Python's own cost rules a third of its CPU: what it caches is no garbage."""
 
