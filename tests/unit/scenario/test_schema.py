@@ -119,6 +119,20 @@ WRONG = [
     ("steps:\n", 'window: {between: ["09:00"]}\nsteps:\n'),
     ("steps:\n", "window: {days: [monday]}\nsteps:\n"),
     ("steps:\n", "key: cart id\nsteps:\n"),
+    ("order.value: {gte: 10}", "order.value: {}"),
+    ("any: [{profile.tags: {contains: vip}},", "any: [{all: []},"),
+    ("    where: {order.value: {gte: 10}}", "    where: {}"),
+    ("if: {rfm.segment: new}", "if:"),
+    ("- event: order.placed\n", "- event:\n"),
+    ("wait: {for: 2d", "wait: {days: [mon], for: 2d"),
+    ('wait: {for: 2d, at: "10:00"}', 'wait: {until: "10:00", before: 1d}'),
+    ('wait: {for: 2d, at: "10:00"}', 'wait: {until: "10:00", days: []}'),
+    ("channels: [email, sms]", "channels: []"),
+    ("split: {name: subject,", "split: {name: subject, armes: {},"),
+    ("        late: 6h\n", "        coupon: {valid: 3d}\n"),
+    ("        late: 6h\n", "        coupon: {pool: autumn, vald: 3d}\n"),
+    ("steps:\n", "window: {days: []}\nsteps:\n"),
+    ("tag: {add: [keen]}", "tag: {add: []}"),
 ]
 
 
