@@ -87,10 +87,18 @@ Word = tuple[Literal["error", "warning"], str, str]
 """How bad it is, what it is, what to do."""
 
 
+def closest(word: str, words: Iterable[str], cutoff: float) -> str:
+    """The word that was meant, or nothing: one that looks alike, or that has the same letters."""
+    known = sorted(words)
+    same = [one for one in known if sorted(one) == sorted(word)]
+    found = same or difflib.get_close_matches(word, known, 1, cutoff)
+    return found[0] if found and found[0] != word else ""
+
+
 def near(word: str, words: Iterable[str], cutoff: float = 0.7) -> str:
     """`did you mean …?`, or nothing."""
-    close = difflib.get_close_matches(word, list(words), 1, cutoff)
-    return f"did you mean `{close[0]}`?" if close else ""
+    close = closest(word, words, cutoff)
+    return f"did you mean `{close}`?" if close else ""
 
 
 def near_miss(path: str) -> str:
@@ -186,9 +194,8 @@ def _of_event(path: str, rest: list[str], event: Shape) -> Word | None:
         return "warning", f"no {event.name} has `{name}`", hint
     if name in PROFILE:
         return "warning", f"no {event.name} has `{name}`", f"`profile.{'.'.join(rest)}`"
-    close = difflib.get_close_matches(name, event.fields, 1, 0.75)
-    hint = f"did you mean `event.{close[0]}`?" if close else ""
-    return ("warning", f"{path} is not a field that is known", hint) if close else None
+    close = closest(name, event.fields, 0.75)
+    return ("warning", f"{path} is not a field that is known", f"did you mean `event.{close}`?") if close else None
 
 
 def _of_part(path: str, above: str, known: tuple[str, ...], rest: list[str]) -> Word | None:
@@ -200,10 +207,8 @@ def _of_part(path: str, above: str, known: tuple[str, ...], rest: list[str]) -> 
         if not below[0].isdigit():
             return "warning", f"{path}: items are a list", f"`{above}.items.0.{below[0]}` is of the first"
         return _of_part(path, f"{above}.items.{below[0]}", ITEM, below[1:])
-    close = difflib.get_close_matches(name, known, 1, 0.75)
-    if name in known or not close:
-        return None
-    return "warning", f"{path} is not a field that is known", f"did you mean `{above}.{close[0]}`?"
+    close = "" if name in known else closest(name, known, 0.75)
+    return ("warning", f"{path} is not a field that is known", f"did you mean `{above}.{close}`?") if close else None
 
 
 def no_date(path: str) -> Word | None:
