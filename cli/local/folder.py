@@ -13,6 +13,7 @@ import yaml
 
 from cli.local.ports import HOST, Ports
 from cli.local.process import LocalError
+from libs.common.http.auth import DEMO_SHOP
 
 SENDER = "Demo shop <hello@demo.example>"
 NOT_OURS = "does not look like a data folder of Kurant"
@@ -31,6 +32,10 @@ class Folder:
     @property
     def gateways(self) -> Path:
         return self.path / "gateways.yaml"
+
+    @property
+    def shops(self) -> Path:
+        return self.path / "shops.yaml"
 
     @property
     def addresses(self) -> Path:
@@ -88,6 +93,10 @@ class Folder:
         if not self.gateways.exists() or self.gateways.read_text().startswith(first):
             mail = {"name": "mail", "kind": "smtp", "url": f"smtp://{HOST}:{ports.smtp}", "sender": SENDER}
             self.gateways.write_text(first + yaml.safe_dump({"gateways": [mail]}, sort_keys=False))
+
+        if not self.shops.exists():
+            demo = {"name": "Demo shop", "url": "https://demo.example"}
+            self.shops.write_text(yaml.safe_dump({"shops": {DEMO_SHOP: demo}}, sort_keys=False))
 
     def write_addresses(self, ports: Ports, database_url: str) -> None:
         """Write `platform.yaml`; it holds the database's password, hence private."""

@@ -24,6 +24,7 @@ def environment(folder: Folder, ports: Ports, database_url: str, anchor: Anchor)
             "KURANT_DATABASE_URL": database_url,
             "KURANT_HTTP_HOST": HOST,
             "KURANT_SECRET_FILE": str(folder.secrets),
+            "KURANT_SHOPS": os.environ.get("KURANT_SHOPS") or str(folder.shops),
             "KURANT_GATEWAYS": str(Path(own_gateways).resolve() if own_gateways else folder.gateways),
             "KURANT_LOG_FORMAT": os.environ.get("KURANT_LOG_FORMAT", "json"),
             "PYTHONUNBUFFERED": "1",

@@ -84,3 +84,12 @@ class ManualClock:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait `seconds` of real time, or until `stop` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -31,6 +31,8 @@ from libs.common.telemetry import log, trace
 T = TypeVar("T")
 WAIT_AT_START = 120.0
 """Seconds for which a starting service waits for its database and its broker."""
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept: longer than clients do, so that none writes to a closed one."""
 COLLECT = (100_000, 20, 100)
 """Thresholds of the garbage collector. Python's own cost rules a third of its CPU: what it caches is no garbage."""
 
@@ -92,6 +94,7 @@ async def _run(service: str, settings: Settings, secrets: Secrets, clock: Clock,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=10,
             )
         )

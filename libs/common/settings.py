@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     scheduler_url: str = Field("http://127.0.0.1:8085", description="scheduler, as other services reach it")
     secret_file: str = Field("secrets.yaml", description="signing and encryption keys, newest first")
     gateways: str = Field("gateways.yaml", description="YAML file of gateways")
+    shops: str | None = Field(None, description="YAML file of shops: name, address, time zone")
     partitions: int | None = Field(None, ge=1, description="partitions of the profile topics when created")
     instance: str | None = Field(
         None,

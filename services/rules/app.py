@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from libs.common import shops
 from libs.common.bus.apply import Applier
 from libs.common.bus.records import Outcome, Record
 from libs.common.bus.table import Table
@@ -12,7 +13,7 @@ from libs.common.db.engine import Connection
 from libs.common.http.server import build
 from libs.common.runtime import Parts, Task
 from libs.contracts import topics
-from libs.domain.engine.registry import Registry
+from libs.domain.engine.registry import DEFAULT_ZONE, Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
 from services.rules.stream import Stream
@@ -78,6 +79,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     """Build the service."""
     settings = parts.settings
     registry = Registry()
+    for shop, told in shops.load(settings.shops).items():
+        registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
     sweeper = Sweeper(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
 
     def learn(record: Record) -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from libs.common.bus.consumer import Loop
 from libs.common.bus.kafka import Producer
 from libs.common.bus.records import Outcome, Record
-from libs.common.clock import Clock
+from libs.common.clock import Clock, pause
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
 from libs.common.http.server import build
@@ -87,7 +87,7 @@ class Scheduler:
                 await store.listen(self._database, self.ticker.hear, stop)
             except Unavailable as error:
                 log.warning("listening again", error=str(error))
-                await _wait(stop, 1.0)
+                await pause(stop, 1.0)
 
     async def tidy(self) -> list[str]:
         """Drop empty partitions of the past; their names."""
@@ -106,15 +106,7 @@ class Scheduler:
             except Unavailable as error:
                 log.info("not now", error=str(error))
             turn += 1
-            await _wait(stop, MEASURE_EVERY)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
+            await pause(stop, MEASURE_EVERY)
 
 
 async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from libs.common.bus.consumer import BACKOFF
-from libs.common.clock import Clock
+from libs.common.clock import Clock, pause
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
 
@@ -61,7 +61,7 @@ class Ticker:
                     failures = 0
                 except Unavailable as error:
                     log.warning("waiting for a downstream", error=str(error), failures=failures)
-                    await _pause(stop, BACKOFF[min(failures, len(BACKOFF) - 1)])
+                    await pause(stop, BACKOFF[min(failures, len(BACKOFF) - 1)])
                     failures += 1
                     continue
                 if not stop.is_set():
@@ -84,11 +84,3 @@ class Ticker:
     async def _wake_at_end(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._wake.set()
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -75,7 +75,7 @@ def request(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hoo
     scope = turn.scope_of(enrolment)
     traits = turn.profile.traits
     context = {name: scope[name] for name in SCOPES}
-    late, due = LATE, enrolment.due or enrolment.at
+    late = LATE
     if isinstance(step, Hook):
         context["webhook"] = step.request
     elif step.late is not None:
@@ -89,8 +89,8 @@ def request(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hoo
         name=step.name,
         channels=["webhook"] if isinstance(step, Hook) else list(step.channels),
         purpose=program.purpose,
-        due_at=due,
-        expires_at=due + late,
+        due_at=enrolment.at,
+        expires_at=enrolment.at + late,
         cause_at=turn.cause_at,
         language=traits.get("language"),
         timezone=turn.zone(),

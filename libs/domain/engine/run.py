@@ -21,7 +21,6 @@ def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
     """Start (or start anew) from the first step, at the time of the trigger."""
     enrolment.cursor = 0
     enrolment.at = enrolment.triggered_at
-    enrolment.due = None
     go_on(turn, enrolment, program)
 
 
@@ -249,19 +248,17 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook)
     if isinstance(step, Send):
         if step.condition is not None and not holds(step.condition, turn.scope_of(enrolment), turn.history(enrolment)):
             trace(enrolment, step.path, turn.now, "skipped", "if")
-            enrolment.due = None
             return True
-        if program.window is not None:
+        late = LATE if step.late is None else step.late
+        if program.window is not None and turn.now <= enrolment.at + late:  # what is too late already does not wait
             began = enrolment.at
             opens = next_open(program.window, max(turn.now, began), turn.zone())
             if opens > turn.now:
-                enrolment.due = enrolment.due or began
                 enrolment.at = opens
                 trace(enrolment, step.path, turn.now, "deferred", f"window until {opens.isoformat()}")
                 _wait(turn, enrolment, step.path, opens, "window", began)
                 return False
     made = request(turn, enrolment, program, step)
-    enrolment.due = None
     turn.sums["messages.requested"] += 1
     turn.messages.append(made)
     enrolment.steps.append(StepTaken(step.path, turn.now, "requested", None, made.message))

@@ -107,7 +107,6 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
     machine got round to it. `triggered_at` moves with each restart, `round` counts them. `arms` are the lots drawn.
-    `due` is when the send at hand was wanted, while a closed window puts it off: `late` counts from then.
     """
 
     id: str
@@ -122,7 +121,6 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
     cursor: int = 0
     calls: int = 0
     at: datetime
-    due: datetime | None = None
     wait: Wait | None = None
     sent: dict[str, datetime] = {}
     steps: list[StepTaken] = []

@@ -3,6 +3,7 @@
 import pytest
 
 from libs.domain.engine import due, merge
+from libs.domain.engine.turn import Request
 from tests.unit.engine.world import World, at
 
 CART = """
@@ -279,15 +280,25 @@ def test_the_event_that_enters_is_no_exit_of_its_own_and_the_next_one_is() -> No
     assert world.sent[1:] == [("cheaper", at("14:30"))]
 
 
-def test_what_a_window_puts_off_is_late_from_when_it_was_wanted() -> None:
+def test_what_a_window_puts_off_is_late_from_when_it_opens() -> None:
+    """Else a shop that sends by day would never write to those who come in the evening."""
+    first, second = _by_night(told="22:00")
+    assert (first.due_at, first.expires_at) == (at("33:00"), at("39:00"))
+    assert second.due_at == at("34:00")
+
+
+def test_what_is_too_late_already_is_not_made_timely_by_a_closed_window() -> None:
+    first, _ = _by_night(told="46:30")
+    assert (first.due_at, first.expires_at) == (at("22:00"), at("28:00"))
+
+
+def _by_night(told: str) -> list[Request]:
+    """Something of 22:00 that is told at some hour; mails go out from nine to eight."""
     world = World()
     world.publish(
         "kurant: 1\nid: night\nname: n\npurpose: marketing\ntrigger: {event: custom.x}\n"
         'window: {between: ["09:00", "20:00"]}\nsteps: [{send: first, late: 6h}, {wait: 1h}, {send: second}]\n'
     )
-    world.event("custom.x", at("22:00"), {})
-    world.run(at("48:00"))
-    first, second = world.requests
-    assert world.sent == [("first", at("33:00")), ("second", at("34:00"))]
-    assert (first.due_at, first.expires_at) == (at("22:00"), at("28:00"))
-    assert second.due_at == at("34:00")
+    world.event("custom.x", at("22:00"), {}, now=at(told))
+    world.run(at("96:00"))
+    return world.requests

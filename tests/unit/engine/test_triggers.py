@@ -264,3 +264,35 @@ def test_a_change_of_permission_is_an_event() -> None:
 def test_triggers_that_say_nothing_are_refused(trigger: str) -> None:
     with pytest.raises(ScenarioError):
         parse(scenario(trigger, "  - send: it\n"))
+
+
+def test_a_tag_of_before_a_whole_list_that_had_it_not() -> None:
+    world = world_of(scenario("{tag: {added: old}}", "  - send: in\n"))
+    world.tell("profile.updated", "10:00", tags=["x"])
+    world.tell("profile.tagged", "09:00", tags=["old"], now=at("10:10"))
+    assert (world.names, world.profile.traits["tags"]) == ([], ["x"])
+
+
+def test_an_order_is_what_all_its_events_have_told_each_field_as_told_last() -> None:
+    told = [
+        ("09:00", {"id": "o", "value": "10", "status": "new"}),
+        ("10:00", {"id": "o", "status": "paid", "carrier": "a"}),
+        ("11:00", {"id": "o", "carrier": "b"}),
+    ]
+    for order_of_coming in ((0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)):
+        world = World()
+        for place in order_of_coming:
+            world.tell("order.status_changed", told[place][0], order=told[place][1], now=at("12:00"))
+        known = world.profile.orders["o"]
+        assert known.data == {"id": "o", "value": "10", "status": "paid", "carrier": "b"}
+        assert known.at == at("11:00")
+
+
+def test_an_earlier_trigger_that_an_exit_had_ended_moves_no_start() -> None:
+    cart = scenario("{event: cart.updated}", "  - wait: 1h\n  - send: it\n", more="exit: [{event: order.placed}]")
+    world = world_of(cart)
+    world.cart("10:30", now="10:40")
+    world.order("10:20", now="10:41")
+    world.cart("10:00", now="10:42")
+    assert world.end() == [("it", at("11:30"))]
+    assert world.profile.enrolments[0].entered_at == at("10:30")

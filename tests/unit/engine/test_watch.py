@@ -333,3 +333,25 @@ def test_explain_says_what_is_awaited_and_what_is_missing() -> None:
             "because": None,
         }
     ]
+
+
+def test_a_zone_that_changes_after_it_was_told_tells_it_no_second_time() -> None:
+    world = world_of(DELIVERY)
+    planned(world, "10:00", "2026-03-10")
+    world.run(day(3, 9, 9))
+    world.tell("profile.updated", day(3, 9, 10), timezone="America/New_York")
+    world.tell("order.paid", day(3, 9, 11), order={"id": "o1", "planned_delivery": "2026-03-10"})
+    assert (world.names, world.calls) == (["tomorrow"], {})
+
+
+def test_a_look_asks_for_no_other_call_for_a_silence_but_a_shorter_one_does() -> None:
+    world = world_of(INACTIVE)
+    world.tell("profile.logged_in", MONDAY)
+    world.tell("profile.logged_in", MONDAY + timedelta(days=9))
+    world.publish(BIRTHDAY.replace("id: s", "id: b"))
+    world.look(MONDAY + timedelta(days=10))
+    assert world.due == [MONDAY + timedelta(days=90)]
+    world.publish(INACTIVE.replace("90d", "30d"), version=2)
+    world.look(MONDAY + timedelta(days=11))
+    assert world.due == [MONDAY + timedelta(days=39)]
+    assert world.balanced()
