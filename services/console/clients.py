@@ -44,16 +44,16 @@ class Peers:
             raise Problem(404, f"no customer of shop {shop} is known by this {kind}: has an event been sent?") from None
         return str(found["profile"])
 
-    async def acted_on(self, shop: str, id: str, version: int, state: str) -> bool:
-        """Whether rules has learned of a scenario's state, so that the next event is judged by it. Never raises.
+    async def acted_on(self, plural: str, shop: str, id: str, version: int, state: str) -> bool:
+        """Whether rules has learned of a state, so that the next event is judged by it. Never raises.
 
-        Of several replicas of rules one is asked.
+        `plural`: `scenarios` or `segments`. Of several replicas of rules one is asked.
         """
         deadline = asyncio.get_running_loop().time() + PATIENCE
         wanted = {"id": id, "version": version, "state": state}
         while asyncio.get_running_loop().time() < deadline:
             try:
-                known = await self._clients["rules"].ask("GET", "/v1/scenarios", params={"shop": shop})
+                known = await self._clients["rules"].ask("GET", f"/v1/{plural}", params={"shop": shop})
             except (Unavailable, Problem):
                 return False
             if wanted in known:

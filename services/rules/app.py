@@ -42,7 +42,7 @@ class Rules:
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
         """One batch: everything it changes is written through `connection`."""
         good, poison = handlers.decode(records)
-        loaded = await self._load(connection, {item.key for item in good})
+        loaded = await self._load(connection, handlers.about(good))
         profiles = {key: profile for key, (_, profile) in loaded.items()}
         decision = handlers.decide(good, profiles, self._registry, self._clock.now)
         decision.sums["events.quarantined"] += sum(record.topic == topics.EVENTS.name for record, _ in poison)

@@ -15,19 +15,23 @@ from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.events import ABSORBED, MERGED, EventOccurred
 from libs.contracts.messages import Delivered, MessageRequested
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 from libs.domain import ids
 from libs.domain.engine import due, events, merge, state
+from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile
-from libs.domain.engine.turn import Call, Programs, Request, Turn
+from libs.domain.engine.turn import Call, Fact, Programs, Request, Turn
 from libs.domain.scenario.parse import ScenarioError, parse
+from libs.domain.scenario.segment import parse_segment
 
 log = logger(__name__)
 
 SOURCE = "/kurant/rules"
+FOUND = ("segment.entered", "segment.left")
+"""Events that rules itself finds out, and tells everybody of."""
 CHANGED = "consent.changed"
 """A change of permission, told by consent, as an event of the profile."""
 ProfileKey = tuple[str, str]
@@ -52,6 +56,11 @@ class Decoded:
     def key(self) -> ProfileKey:
         return self.envelope.shop, self.payload.profile
 
+    @property
+    def echo(self) -> bool:
+        """Whether rules hears what it has told: the turn that found it out has acted on it already."""
+        return self.envelope.source == SOURCE and self.envelope.type in FOUND
+
 
 @dataclass(slots=True)
 class Decision:
@@ -75,13 +84,21 @@ def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record,
     return good, poison
 
 
+def about(batch: Iterable[Decoded]) -> set[ProfileKey]:
+    """The profiles that a batch may change."""
+    return {item.key for item in batch if not item.echo}
+
+
 def decide(
     batch: Sequence[Decoded], profiles: dict[ProfileKey, Profile], programs: Programs, now: Callable[[], datetime]
 ) -> Decision:
-    """Apply the batch in order. `profiles` holds every profile of the batch and is changed in place."""
+    """Apply the batch in order. `profiles` holds those of the batch (`about`) and is changed in place."""
     decision = Decision()
     moment = now()
     for item in batch:
+        if item.echo:
+            decision.sums["events.duplicates"] += 1
+            continue
         turn = Turn(
             shop=item.envelope.shop,
             profile_id=item.payload.profile,
@@ -108,7 +125,7 @@ def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
         if payload.enrolment:
             due.on_due(turn, payload.step)
         else:
-            due.look(turn)
+            due.look(turn, payload.due_at)
     elif isinstance(payload, Delivered):
         due.on_delivery(
             turn,
@@ -141,7 +158,7 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         fresh = digest not in turn.profile.seen
         if fresh:
             turn.profile.seen.append(digest)
-            merge.absorb(turn, state.from_builtins(payload.data["profile"]))
+            merge.absorb(turn, state.from_builtins(payload.data["profile"]), envelope.time)
     else:
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)
     decision.sums["events.applied" if fresh else "events.duplicates"] += 1
@@ -213,6 +230,21 @@ def _publish(decision: Decision, turn: Turn) -> None:
         decision.outputs.append(_call(turn, call, asked, call.step))
     for request in sorted(turn.messages, key=lambda one: -one.priority):
         decision.outputs.append(_message(turn, request))
+    for fact in turn.facts:
+        decision.outputs.append(_fact(turn, fact))
+
+
+def _fact(turn: Turn, fact: Fact) -> Outgoing:
+    return outgoing(
+        topics.EVENTS,
+        EventOccurred(profile=turn.profile_id, received_at=turn.now, data=fact.event.data),
+        key=turn.profile_id,
+        id=fact.id,
+        source=SOURCE,
+        shop=turn.shop,
+        time=fact.event.time,
+        type=fact.event.type,
+    )
 
 
 def _call(turn: Turn, call: Call, told: ScheduleStep | CancelStep, id: str) -> Outgoing:
@@ -272,12 +304,19 @@ def learn(registry: Registry, record: Record) -> None:
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
             registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
+        elif envelope.type == SegmentPublished.TYPE:
+            version = SegmentPublished.decode(record.value)
+            segment = parse_segment(version.files["segment.yaml"])
+            registry.publish_segment(envelope.shop, compile_segment(segment, version.version))
+        elif envelope.type == SegmentState.TYPE:
+            standing = SegmentState.decode(record.value)
+            registry.set_segment_state(envelope.shop, standing.segment, standing.version, standing.state)
     except (MalformedRecord, ScenarioError, CannotRun, KeyError) as error:
-        log.error("a published scenario cannot be read", offset=record.offset, cause=type(error).__name__)
+        log.error("a published scenario or segment cannot be read", offset=record.offset, cause=type(error).__name__)
 
 
 def looks(profiles: Iterable[str], *, shop: str, fingerprint: str, now: datetime) -> list[Outgoing]:
-    """For each profile the word to bring its watches up to date with the scenarios of this fingerprint."""
+    """For each profile the word to look at the scenarios that wait for a moment, and the segments, of a fingerprint."""
     return [
         outgoing(
             topics.DUE,

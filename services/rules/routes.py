@@ -67,6 +67,11 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
         key, document = await known(caller.for_shop(shop), profile)
         return {"profile": key, "events": timeline(document)}
 
+    _install_registry(app, parts, registry)
+    _install_sums(app, parts, stream)
+
+
+def _install_registry(app: FastAPI, parts: Parts, registry: Registry) -> None:
     @app.get("/v1/scenarios")
     async def scenarios(request: Request, shop: str) -> list[dict[str, Any]]:
         caller = await parts.gate.caller(request, "read")
@@ -75,6 +80,16 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
             for program, state in registry.current(caller.for_shop(shop))
         ]
 
+    @app.get("/v1/segments")
+    async def segments(request: Request, shop: str) -> list[dict[str, Any]]:
+        caller = await parts.gate.caller(request, "read")
+        return [
+            {"id": segment.id, "version": segment.version, "state": state}
+            for segment, state in registry.current_segments(caller.for_shop(shop))
+        ]
+
+
+def _install_sums(app: FastAPI, parts: Parts, stream: Position) -> None:
     @app.get("/v1/audit")
     async def audited(request: Request) -> dict[str, Any]:
         await parts.gate.caller(request, "admin")

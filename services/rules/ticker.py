@@ -1,4 +1,4 @@
-"""Tells every profile of a shop to look, when scenarios that wait for a date or a silence have changed.
+"""Tells every profile of a shop to look, when scenarios that wait for a date or a silence, or segments, have changed.
 
 A profile finds out by itself at its next event; a birthday must not wait for one. So the profiles are walked through
 in chunks. How far is stored with each chunk, in a row that the process at work holds: replicas take turns, none does
@@ -32,7 +32,7 @@ FORGOTTEN = 1_000
 
 
 class Sweeper:
-    """Walks through the profiles of each shop whose watched scenarios have changed."""
+    """Walks through the profiles of each shop whose watched scenarios or segments have changed."""
 
     def __init__(
         self,
@@ -78,8 +78,7 @@ class Sweeper:
 
     async def sweep(self, shop: str) -> bool:
         """Tell the next chunk of profiles; whether there may be more. Told and acknowledged before it is noted."""
-        watching = self._registry.shop(shop).watching
-        fingerprint = watching.fingerprint if watching else ""
+        fingerprint = self._registry.shop(shop).fingerprint
         async with self._database.transaction() as connection:
             sweep = await store.hold_sweep(connection, shop, fingerprint, self._read_to)
             if sweep is None:

@@ -17,6 +17,7 @@ from libs.domain.engine.state import (
     Happened,
     Json,
     Mark,
+    Member,
     Profile,
     Want,
     keep_newest,
@@ -56,7 +57,7 @@ def learn(profile: Profile, event: Happened, views: bool) -> Learned:
     elif kind == "rfm.changed":
         _rfm(profile, event)
     elif kind in SEGMENT_EVENTS and data.get("segment"):
-        _mark(profile.segments, str(data["segment"]), event.time, SEGMENT_EVENTS[kind])
+        _member(profile.segments, str(data["segment"]), event.time, SEGMENT_EVENTS[kind])
     elif kind in WANT_EVENTS:
         if views or kind != "product.viewed":
             _want(profile, event, WANT_EVENTS[kind])
@@ -134,6 +135,13 @@ def _mark(marks: dict[str, Mark], name: str, at: datetime, on: bool) -> bool:
         off = [one for one in marks if not marks[one].on] or list(marks)
         del marks[min(off, key=lambda one: marks[one].at)]
     return (known is not None and known.on) is not on
+
+
+def _member(members: dict[str, Member], name: str, at: datetime, on: bool) -> None:
+    """What an event says of a segment that nobody here has judged."""
+    known = members.get(name)
+    if known is None or (known.at <= at and not known.version):
+        members[name] = Member(at, on)
 
 
 def _rfm(profile: Profile, event: Happened) -> None:
