@@ -99,6 +99,26 @@ def test_what_time_can_never_change_asks_for_no_call() -> None:
     assert world.due == [at("10:00") + 90 * DAY + TICK]
 
 
+def test_of_two_spans_that_hold_the_one_that_ends_first_counts() -> None:
+    for times in (("09:00", "10:00"), ("10:00", "09:00")):
+        both = (f"{{happened: {{event: {type}, within: 1d}}}}" for type in ("custom.a", "custom.b"))
+        world = world_with(f"{{all: [{', '.join(both)}]}}")
+        for type, clock in zip(("custom.a", "custom.b"), times, strict=True):
+            world.tell(type, clock, now=at("11:00"))
+        world.end()
+        assert world.moves()[1:] == [("-vip", at("09:00") + DAY + TICK)]
+
+
+def test_what_fails_for_two_reasons_waits_for_the_later_and_for_none_that_stays() -> None:
+    quiet = "{not: {happened: {event: custom.a, within: 1d}}}, {not: {happened: {event: custom.a, within: 3d}}}"
+    world = world_with(f"{{all: [{quiet}]}}")
+    world.tell("custom.a", "10:00")
+    assert world.due == [at("10:00") + 3 * DAY + TICK]
+    world = world_with(f"{{all: [{quiet}, {{profile.level: gold}}]}}")
+    world.tell("custom.a", "10:00")
+    assert world.due == []
+
+
 def test_at_most_is_a_segment_that_time_lets_in() -> None:
     world = world_with("{not: {happened: {event: order.placed, within: 30d}}}")
     order(world, "10:00")
@@ -308,6 +328,16 @@ def test_who_was_in_stays_in_without_a_word_and_the_call_moves_along() -> None:
     assert other.balanced()
 
 
+def test_of_two_who_were_in_it_counts_from_the_first() -> None:
+    world = world_with(LATELY)
+    other = another(world)
+    order(other, "09:00")
+    order(world, "10:00")
+    merged(world, other, at("12:00"))
+    assert world.profile.segments["vip"].at == at("09:00")
+    assert world.moves() == [("+vip", at("10:00"))]
+
+
 def test_who_should_not_be_in_by_what_is_known_of_both_leaves() -> None:
     world = world_with("{all: [{profile.level: gold}, {not: {happened: {event: order.returned}}}]}")
     other = another(world)
@@ -375,6 +405,14 @@ def test_days_are_those_of_the_customers_zone_and_move_with_it() -> None:
     world.end()
     assert world.moves() == [("+vip", datetime(2026, 4, 2, 4, tzinfo=UTC))]
     assert world.balanced()
+
+
+def test_a_zone_further_east_begins_its_days_earlier() -> None:
+    world = world_with("{profile.contract_end: {lt: today+30d}}")
+    world.tell("profile.updated", "10:00", contract_end="2026-05-01", timezone="America/New_York")
+    world.tell("profile.updated", "11:00", timezone="Asia/Tokyo")
+    world.end()
+    assert world.moves() == [("+vip", datetime(2026, 4, 1, 15, tzinfo=UTC))]
 
 
 def test_an_instant_is_passed_by_now() -> None:
