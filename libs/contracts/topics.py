@@ -13,7 +13,7 @@ from libs.contracts.contacts import ContactsTold, ProfileMerged
 from libs.contracts.envelope import Message
 from libs.contracts.events import EventOccurred
 from libs.contracts.messages import Delivered, MessageRequested
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 
 Service = Literal["ingest", "rules", "scheduler", "dispatch", "consent", "console", "outside"]
@@ -75,9 +75,9 @@ CONTACTS = Topic(
 )
 SCENARIOS = Topic(
     name="kurant.scenarios.v1",
-    key="shop/scenario@version, shop/scenario",
-    says="published scenario versions, and which is live",
-    messages=(ScenarioPublished, ScenarioState),
+    key="shop/scenario@version, shop/scenario, shop/rfm.yaml",
+    says="published scenario versions, and which is live; the rules of RFM",
+    messages=(ScenarioPublished, ScenarioState, RfmPublished),
     producers=_services("console"),
     consumers=_services("rules", "dispatch"),
     retention=None,

@@ -5,7 +5,7 @@ What scenarios themselves change (tags, traits) is an event too, to which others
 
 from libs.domain.engine import run, watch
 from libs.domain.engine.enter import enter, judged, key_of
-from libs.domain.engine.learn import Learned, learn
+from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
@@ -26,12 +26,18 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
         del profile.seen[:-SEEN]
     zone = turn.zone() if event.data.keys() & ZONES else None
     learned = learn(profile, event, turn.index.products)
-    _react(turn, event, learned, traceparent)
+    if not only_teaches(event):
+        _react(turn, event, learned, traceparent)
     if zone is not None and turn.zone() != zone:
         _moved(turn)
     settle(turn)
     turn.gone += profile.tidy()
     return True
+
+
+def only_teaches(event: Happened) -> bool:
+    """Whether conditions shall know of it and nothing else happen: scores that came of computing, not of customers."""
+    return event.type == RFM and event.data.get("quiet") is True
 
 
 def settle(turn: Turn) -> None:

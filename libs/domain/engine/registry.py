@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from libs.domain.engine.program import Program
 from libs.domain.engine.questions import Asked
+from libs.domain.rfm.model import RfmRules
 from libs.domain.scenario.model import DateTrigger, InactiveTrigger
 
 DEFAULT_ZONE = "UTC"
@@ -44,6 +45,7 @@ class Registry:
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._states: dict[tuple[str, str], tuple[int, str]] = {}
         self._shops: dict[str, Shop] = {}
+        self._rfm: dict[str, tuple[int, RfmRules]] = {}
 
     def publish(self, shop: str, program: Program) -> None:
         """Add a version."""
@@ -58,6 +60,15 @@ class Registry:
     def set_zone(self, shop: str, zone: str) -> None:
         """Say in which zone the customers of a shop are, of whom nothing better is known."""
         self._shop(shop).zone = zone
+
+    def set_rfm(self, shop: str, version: int, rules: RfmRules) -> None:
+        """Say by which rules a shop's customers are scored; an older version than the one known changes nothing."""
+        if version >= self._rfm.get(shop, (0, rules))[0]:
+            self._rfm[shop] = (version, rules)
+
+    def rfm(self, shop: str) -> tuple[int, RfmRules] | None:
+        """The version and the rules by which a shop's customers are scored; None when it published none."""
+        return self._rfm.get(shop)
 
     def shop(self, shop: str) -> Shop:
         """The index of a shop."""
