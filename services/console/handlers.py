@@ -10,7 +10,7 @@ import msgspec
 
 from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState, State
+from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState, State
 from libs.domain import ids
 from libs.domain.scenario.diff import compare
 from libs.domain.scenario.source import Finding
@@ -24,6 +24,8 @@ LONGEST_NAME = 200
 SUMS = ("applied", "duplicates", "quarantined")
 FATES = ("fired", "cancelled", "expired", "pending")
 ENDS = ("sent", "suppressed", "failed", "expired", "unknown", "pending")
+RFM = "rfm.yaml"
+"""The rules of a shop's RFM lie in the registry under this id, which no scenario can have, with this one file."""
 Files = dict[str, str]
 
 
@@ -112,6 +114,8 @@ def transition(id: str, current: Current | None, verb: str) -> str:
 
 def news(shop: str, id: str, current: Current, versions: Sequence[Untold]) -> list[Outgoing]:
     """The records that tell of versions, then of the state. The same ones whenever they are made (I3)."""
+    if id == RFM:
+        return [_rules(shop, one) for one in versions]
     records = [
         outgoing(
             topics.SCENARIOS,
@@ -139,6 +143,19 @@ def news(shop: str, id: str, current: Current, versions: Sequence[Untold]) -> li
         )
     )
     return records
+
+
+def _rules(shop: str, one: Untold) -> Outgoing:
+    """The record of a version of RFM rules; only the newest matters, so all have the same key."""
+    return outgoing(
+        topics.SCENARIOS,
+        RfmPublished(version=one.version, published_at=one.published_at, text=one.files[RFM]),
+        key=f"{shop}/{RFM}",
+        id=ids.derive("rfm-published", shop, one.version),
+        source=SOURCE,
+        shop=shop,
+        time=one.published_at,
+    )
 
 
 def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Every SQL statement of the console.
 
 `told` says whether Kafka has acknowledged a row. A row is only ever published by who holds the lock on its
-scenario, so that states reach Kafka in the order in which they were decided.
+scenario, so that states reach Kafka in the order in which they were decided. The rules of a shop's RFM are kept by the
+same guarantees, under an id that no scenario has (`handlers.RFM`).
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.db.engine import Connection
-from services.console.handlers import Current, Untold
+from services.console.handlers import RFM, Current, Untold
 
 BEGIN = """
 INSERT INTO console.scenario (shop, id, version, state, changed_at, told) VALUES ($1, $2, 0, 'live', $3, true)
@@ -46,7 +47,7 @@ LIST = """
 SELECT s.id, s.version, s.state, s.changed_at, v.name, v.published_at
 FROM console.scenario AS s
 JOIN console.scenario_version AS v ON v.shop = s.shop AND v.id = s.id AND v.version = s.version
-WHERE s.shop = $1 ORDER BY s.id
+WHERE s.shop = $1 AND s.id <> $2 ORDER BY s.id
 """
 
 VERSIONS = """
@@ -111,7 +112,7 @@ async def mark_told(connection: Connection, shop: str, id: str, versions: Sequen
 
 async def scenarios(connection: Connection, shop: str) -> list[dict[str, Any]]:
     """The shop's scenarios with their current version and state."""
-    return [dict(row) for row in await connection.fetch(LIST, shop)]
+    return [dict(row) for row in await connection.fetch(LIST, shop, RFM)]
 
 
 async def versions(connection: Connection, shop: str, id: str) -> list[dict[str, Any]]:

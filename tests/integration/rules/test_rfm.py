@@ -1,14 +1,12 @@
 """RFM on a real database: facts of orders, runs, who is told, what scenarios make of it."""
 
-import asyncio
-from datetime import timedelta
 
 import pytest
 
 from libs.common.db.engine import Database
 from libs.contracts import topics
 from libs.contracts.messages import MessageRequested
-from tests.integration.rules.orders import DAY, NOW, RULES, Shop, event, order, profile, said
+from tests.integration.rules.orders import DAY, Shop, order, profile, said
 from tests.unit.engine.world import scenario
 
 LOST = scenario("{rfm: {from: [best], to: [good, rest]}}", "  - send: come-back\n", id="lost")
