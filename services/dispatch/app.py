@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
+from libs.common import shops
 from libs.common.bus.consumer import Loop
 from libs.common.bus.records import Outcome, Record
 from libs.common.bus.table import Table
@@ -17,10 +18,10 @@ from libs.common.runtime import Parts, Task
 from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
 from libs.contracts import topics
+from libs.domain.mail import Links
 from libs.domain.template.shelf import Shelf
 from services.dispatch import channels, handlers, routes, settings, store
 from services.dispatch.clients import Consent
-from services.dispatch.handlers import Links
 from services.dispatch.stream import Teller
 from services.dispatch.ticker import Worker
 
@@ -42,6 +43,7 @@ class Dispatch:
             gateways=gateways,
             shelf=self.shelf,
             links=Links(base=base.rstrip("/"), sign=parts.secrets.sign),
+            shops=shops_of(parts.settings.shops),
             untold=self.teller.wake,
         )
 
@@ -68,6 +70,11 @@ class Dispatch:
         """One record of the scenarios topic."""
         handlers.learn(self.shelf, record)
         self.worker.hear_news()
+
+
+def shops_of(path: str | None) -> dict[str, dict[str, str]]:
+    """What templates may say of each shop."""
+    return {id: {"name": shop.name, "url": shop.url} for id, shop in shops.load(path).items()}
 
 
 def fallback_sender(public_url: str | None) -> str:

@@ -1,8 +1,9 @@
 """Decides: which records become messages, what is written to whom, and what an answer of a gateway comes to."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from libs.contracts.events import EventOccurred
 from libs.contracts.messages import Delivered, MessageRequested
 from libs.contracts.scenarios import ScenarioPublished, ScenarioState
 from libs.domain import ids
-from libs.domain.mail import Letter, Mailbox, choose_sender, track
+from libs.domain.mail import Letter, Links, Mailbox, choose_sender, track
 from libs.domain.scenario.source import ScenarioError
 from libs.domain.template import CompiledMessage, compile_bundle, pick, render
 from libs.domain.template.shelf import Bundle, Shelf
@@ -24,6 +25,8 @@ log = logger(__name__)
 SOURCE = "/kurant/dispatch"
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300, 900, 1800, 3600))
 """Platform time until a message is tried again that the gateway did not want now."""
+TROUBLE = 5
+"""So often a message is tried again after a fault of our own."""
 GIVE_UP = timedelta(days=5)
 """After this long a message that has no `expires_at` is tried no more (the usual age in mail queues)."""
 PAUSED = timedelta(minutes=5)
@@ -202,6 +205,13 @@ def after_sending(job: Job, outcome: Outcome, now: datetime) -> Change:
     return put_off(job, "sending", outcome.reason or "gateway", again, tried=True)
 
 
+def after_trouble(job: Job, now: datetime) -> Change:
+    """Something of ours went wrong before the message was given to anybody: try again, a few times."""
+    if job.tries >= TROUBLE:
+        return end(job, "held", "failed", "internal_error")
+    return put_off(job, "held", "internal_error", now + BACKOFF[min(job.tries, len(BACKOFF) - 1)], tried=True)
+
+
 def end(job: Job, was: State | Held, state: State, reason: str | None, profile: str | None = None) -> Change:
     """One of the ends of I6."""
     return Change(message=job.message, was=was, state=state, reason=reason, profile=profile)
@@ -233,22 +243,6 @@ class Style:
     tracking: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Links:
-    """Makes the signed addresses of clicks and opens."""
-
-    base: str
-    sign: Callable[[str, Any], str]
-
-    def click(self, message: str, target: str) -> str:
-        """Where a link leads instead of to `target`."""
-        return f"{self.base}/r/{self.sign('click', [message, target])}"
-
-    def pixel(self, message: str) -> str:
-        """The address of the open pixel."""
-        return f"{self.base}/o/{self.sign('open', message)}"
-
-
 def write(
     job: Job,
     message: CompiledMessage,
@@ -258,12 +252,15 @@ def write(
     now: datetime,
     *,
     traceparent: str | None = None,
+    shop: Mapping[str, str] = MappingProxyType({}),
 ) -> Letter:
-    """The message as this customer gets it; raises `TemplateError`."""
+    """The message as this customer gets it; raises `TemplateError`. `shop` is what templates may say of the shop."""
     request = job.request
     names = ("unsubscribe_url", "preferences_url", "confirm_url")
     given = {name: getattr(decision, name) or "" for name in names}
-    rendered = render(message, {"coupon": {}, **request.context, **given, "shop": {"id": job.shop}})
+    profile = {"timezone": request.timezone, **(request.context.get("profile") or {})}
+    context = {"coupon": {}, **request.context, **given, "profile": profile, "shop": {**shop, "id": job.shop}}
+    rendered = render(message, context)
     html = rendered.html
     if html and style.tracking:
         html = track(

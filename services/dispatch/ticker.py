@@ -4,24 +4,25 @@ import asyncio
 import secrets
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from libs.common.bus.consumer import BACKOFF
-from libs.common.clock import Clock
+from libs.common.clock import Clock, pause
 from libs.common.combine import Combiner
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import EVENT_TO_MESSAGE, GATEWAY_REQUEST, MESSAGES
+from libs.domain.mail import Links
 from libs.domain.template import TemplateError, pick
 from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers, store
 from services.dispatch.channels import CannotSend, Gateway, Gateways
 from services.dispatch.clients import Consent, Question
-from services.dispatch.handlers import Change, Decision, Job, Links, Outcome
+from services.dispatch.handlers import Change, Decision, Job, Outcome
 
 log = logger(__name__)
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -90,6 +91,7 @@ class Worker:
         gateways: Gateways,
         shelf: Shelf,
         links: Links,
+        shops: Mapping[str, Mapping[str, str]],
         untold: Callable[[], None],
     ) -> None:
         self._database = database
@@ -97,6 +99,7 @@ class Worker:
         self._gateways = gateways
         self._shelf = shelf
         self._links = links
+        self._shops = shops
         self._untold = untold
         self.name = secrets.token_hex(8)
         self._consent = consent
@@ -251,7 +254,7 @@ class Worker:
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error("failed", message=job.message, cause=type(error).__name__, place=f"{place.name}:{place.lineno}")
-            return handlers.end(job, "held", "failed", "internal_error")
+            return handlers.after_trouble(job, self._clock.now())
 
     async def _version_known(self, job: Job) -> None:
         """Wait a moment for a version that is on its way."""
@@ -309,7 +312,14 @@ class Worker:
         if message is None:
             raise CannotSend("no_template")
         letter = handlers.write(
-            job, message, decision, gateway.style, self._links, self._clock.now(), traceparent=traceparent
+            job,
+            message,
+            decision,
+            gateway.style,
+            self._links,
+            self._clock.now(),
+            traceparent=traceparent,
+            shop=self._shops.get(job.shop, {}),
         )
         return gateway.prepare(letter)
 
@@ -377,12 +387,3 @@ async def first_of(shift: Shift, *others: asyncio.Event) -> None:
     finally:
         for task in waiting:
             task.cancel()
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait in real time, until `stop` at most."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

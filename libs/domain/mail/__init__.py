@@ -5,11 +5,12 @@
 
 from libs.domain.mail.address import BadAddress, Mailbox, Recipient, choose_sender, read_recipient, read_sender
 from libs.domain.mail.build import Letter, Mail, build
-from libs.domain.mail.links import track
+from libs.domain.mail.links import Links, track
 
 __all__ = [
     "BadAddress",
     "Letter",
+    "Links",
     "Mail",
     "Mailbox",
     "Recipient",

@@ -3,11 +3,29 @@
 import html
 import re
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
 
 ANCHOR = re.compile(r"""(<(?:a|area)\b[^>]*?\shref\s*=\s*)(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 LONGEST = 1_800
 """A link longer than this stays as it is: the signed one would be too long for some mail programs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Makes the signed addresses of clicks and opens. `sign(use, payload)` gives a token for a URL."""
+
+    base: str
+    sign: Callable[[str, Any], str]
+
+    def click(self, message: str, target: str) -> str:
+        """Where a link leads instead of to `target`."""
+        return f"{self.base}/r/{self.sign('click', [message, target])}"
+
+    def pixel(self, message: str) -> str:
+        """The address of the open pixel."""
+        return f"{self.base}/o/{self.sign('open', message)}"
 
 
 def track(document: str, *, link: Callable[[str], str], pixel: str | None, leave: Collection[str] = frozenset()) -> str:

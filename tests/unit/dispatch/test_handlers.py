@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from libs.domain.mail import Mailbox
+from libs.domain.mail import Links, Mailbox
 from libs.domain.template import compile_bundle
 from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers
-from services.dispatch.handlers import Decision, Job, Links, Outcome, Style, Untold
+from services.dispatch.handlers import Decision, Job, Outcome, Style, Untold
 from tests.integration.dispatch.conftest import FILES, SECRETS, START, message_id, profile_id, request
 
 LINKS = Links(base="https://go.example", sign=SECRETS.sign)
@@ -151,6 +151,23 @@ def test_the_shop_cannot_be_said_by_the_context() -> None:
     letter = handlers.write(one, message, allowed, Style(sender=Mailbox(address="n@s.example")), LINKS, START)
     assert letter.subject == "demo"
     assert "evil" not in letter.html + letter.text
+
+
+def test_what_is_said_of_the_shop_and_of_the_hour() -> None:
+    files = {"messages/first.email.html": "---\nsubject: s\n---\n{{ shop.name }} {{ shop.id }} {{ profile.timezone }}"}
+    message, style = compile_bundle(files)["first.email"], Style(sender=Mailbox(address="n@s.example"))
+    allowed = Decision(decision="allow", channel="email", address="a@b.example")
+    shop = {"name": "Vado", "id": "evil"}
+    letter = handlers.write(job(context={"profile": {}}), message, allowed, style, LINKS, START, shop=shop)
+    assert letter.text.split() == ["Vado", "demo", str(job().request.timezone)]
+
+
+def test_a_fault_of_our_own_is_tried_again_a_few_times() -> None:
+    again = handlers.after_trouble(job(), START)
+    assert (again.state, again.reason, again.tried) == ("pending", "internal_error", True)
+    assert again.not_before is not None and again.not_before > START
+    last = handlers.after_trouble(replace(job(), tries=handlers.TROUBLE), START)
+    assert (last.state, last.reason) == ("failed", "internal_error")
 
 
 def test_the_same_news_has_the_same_id() -> None:
