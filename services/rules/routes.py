@@ -117,15 +117,8 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
 
 def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes) -> None:
     """Add the routes of RFM (docs/rfm.md)."""
+    _install_customers(app, parts)
     running: set[asyncio.Future[report.Ran | None]] = set()
-
-    async def ran(shop: str) -> Last:
-        """How the shop stands after at least one run. Raises `Problem`."""
-        async with parts.database.connection() as connection:
-            last = await store.rfm_shop(connection, shop)
-        if last is None or last.run == 0:
-            raise Problem(404, f"RFM of shop {shop} was not computed yet: `kurant rfm compute --now`")
-        return last
 
     @app.get("/v1/rfm")
     async def stands(request: Request, shop: str) -> dict[str, Any]:
@@ -137,6 +130,36 @@ def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes
         begun = last.begun_at < plan.NEVER
         due = plan.plan(last, rules, version, parts.clock.now()).at if begun else plan.NEVER
         return report.status(last, rows, known=version, next_at=due if due < plan.NEVER else None)
+
+    @app.post("/v1/rfm/runs")
+    async def compute(
+        request: Request, response: Response, shop: str, now: bool = False, quiet: bool = False
+    ) -> dict[str, Any]:
+        """Compute those who changed, or with `now` everybody. 202: it is still at work."""
+        own = (await parts.gate.caller(request, "admin")).for_shop(shop)
+        async with parts.database.connection() as connection:
+            last = await store.rfm_shop(connection, own)
+        work = asyncio.ensure_future(scorer.compute(own, everybody=now, quiet=quiet))
+        running.add(work)
+        work.add_done_callback(running.discard)
+        done, _ = await asyncio.wait({work}, timeout=PATIENCE)
+        if not done:
+            response.status_code = 202
+            return {"done": False, "run": (last.run if last else 0) + 1}
+        found = work.result()
+        if found is None:
+            raise Problem(409, f"shop {own} has no orders with a currency, so there is nothing to compute")
+        return {"done": True, **asdict(found)}
+
+
+def _install_customers(app: FastAPI, parts: Parts) -> None:
+    async def ran(shop: str) -> Last:
+        """How the shop stands after at least one run. Raises `Problem`."""
+        async with parts.database.connection() as connection:
+            last = await store.rfm_shop(connection, shop)
+        if last is None or last.run == 0:
+            raise Problem(404, f"RFM of shop {shop} was not computed yet: `kurant rfm compute --now`")
+        return last
 
     @app.get("/v1/rfm/customers")
     async def customers(
@@ -163,23 +186,3 @@ def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes
         if row is None:
             raise Problem(404, f"profile {key} has no order that counts, or none was counted yet")
         return report.explained(row, last, rows)
-
-    @app.post("/v1/rfm/runs")
-    async def compute(
-        request: Request, response: Response, shop: str, now: bool = False, quiet: bool = False
-    ) -> dict[str, Any]:
-        """Compute those who changed, or with `now` everybody. 202: it is still at work."""
-        own = (await parts.gate.caller(request, "admin")).for_shop(shop)
-        async with parts.database.connection() as connection:
-            last = await store.rfm_shop(connection, own)
-        work = asyncio.ensure_future(scorer.compute(own, everybody=now, quiet=quiet))
-        running.add(work)
-        work.add_done_callback(running.discard)
-        done, _ = await asyncio.wait({work}, timeout=PATIENCE)
-        if not done:
-            response.status_code = 202
-            return {"done": False, "run": (last.run if last else 0) + 1}
-        found = work.result()
-        if found is None:
-            raise Problem(409, f"shop {own} has no orders with a currency, so there is nothing to compute")
-        return {"done": True, **asdict(found)}

@@ -1,6 +1,5 @@
 """RFM on a real database: facts of orders, runs, who is told, what scenarios make of it."""
 
-
 import pytest
 
 from libs.common.db.engine import Database
