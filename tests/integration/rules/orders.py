@@ -173,4 +173,4 @@ def said(told: list[Outgoing]) -> list[tuple[str, Any, Any, bool]]:
         assert Envelope.read(one.headers).type == "rfm.changed"
         found = EventOccurred.decode(one.value)
         rows.append((found.profile, found.data["from"], found.data["to"], found.data.get("quiet", False)))
-    return sorted(rows)
+    return sorted(rows, key=lambda row: row[0])
