@@ -45,7 +45,8 @@ def complaint(folder: Path, found: dict[str, Any]) -> str:
     """`file:line:col message (hint)`, as compilers print it; `folder` may be the one file that there is."""
     file = folder if folder.suffix == ".yaml" else folder / str(found.get("file") or "scenario.yaml")
     place = f"{file}:{found.get('line') or 1}:{found.get('column') or 1}"
-    weight = "warning: " if found.get("severity") == "warning" else ""
+    severity = found.get("severity")
+    weight = f"{severity}: " if severity in ("warning", "info") else ""
     hint = f" ({found['hint']})" if found.get("hint") else ""
     return f"{place} {weight}{found.get('message')}{hint}"
 
@@ -63,22 +64,21 @@ def publish_bundle(
 
 @app.command()
 def lint(paths: Paths, as_json: Json = False) -> None:
-    """Check scenarios without a platform."""
-    from libs.domain.lint.check import check_bundle
+    """Check scenarios without a platform, one by one and together; `info` says what a look at the past costs."""
+    from libs.domain.lint.check import check_bundles
 
     names = ("file", "line", "column", "path", "message", "hint", "severity")
     wrong = 0
     everything: list[dict[str, Any]] = []
-    for folder, files in bundles(paths):
-        for finding in check_bundle(files):
-            found = {name: getattr(finding, name) for name in names}
-            wrong += found["severity"] != "warning"
-            everything.append({**found, "file": str(folder / found["file"])})
-            if not as_json:
-                line(complaint(folder, found))
+    for folder, finding in check_bundles({str(folder): files for folder, files in bundles(paths)}):
+        found = {name: getattr(finding, name) for name in names}
+        wrong += found["severity"] == "error"
+        everything.append({**found, "file": str(Path(folder) / found["file"])})
+        if not as_json:
+            line(complaint(Path(folder), found))
     if as_json:
         show_json(everything)
-    elif not everything:
+    elif all(found["severity"] == "info" for found in everything):
         say("nothing wrong")
     if wrong:
         raise typer.Exit(1)

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     rules_url: str = Field("http://127.0.0.1:8084", description="rules, as other services reach it")
     scheduler_url: str = Field("http://127.0.0.1:8085", description="scheduler, as other services reach it")
     secret_file: str = Field("secrets.yaml", description="signing and encryption keys, newest first")
+    cors_origins: str = Field(
+        "*", description="origins whose pages may send events with their key, comma-separated; * any, empty none"
+    )
     gateways: str = Field("gateways.yaml", description="YAML file of gateways")
     shops: str | None = Field(None, description="YAML file of shops: name, address, time zone")
     partitions: int | None = Field(None, ge=1, description="partitions of the profile topics when created")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from libs.contracts.catalog import ProductTold
 from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.contacts import ContactsTold, ProfileMerged
 from libs.contracts.envelope import Message
@@ -73,6 +74,16 @@ CONTACTS = Topic(
     consumers=_services("consent"),
     retention=timedelta(days=2),
 )
+CATALOG = Topic(
+    name="kurant.catalog.v1",
+    key="shop/product id",
+    says="products as a shop offers them: price, stock",
+    messages=(ProductTold,),
+    producers=_services("ingest"),
+    consumers=_services(),
+    retention=None,
+    compacted=True,
+)
 SCENARIOS = Topic(
     name="kurant.scenarios.v1",
     key="shop/scenario@version, shop/scenario; shop/segments/segment@version, shop/segments/segment",
@@ -127,5 +138,5 @@ CONSENT_CHANGES = Topic(
     compacted=True,
 )
 
-ALL = (EVENTS, INBOX, CONTACTS, SCENARIOS, STEPS, DUE, MESSAGES, DELIVERIES, CONSENT_CHANGES)
+ALL = (EVENTS, INBOX, CONTACTS, CATALOG, SCENARIOS, STEPS, DUE, MESSAGES, DELIVERIES, CONSENT_CHANGES)
 """Every topic, in the order of the flow."""

@@ -6,19 +6,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
 from typing import Any, cast
 
 import msgspec
 
 from libs.common.bus.records import Outgoing, outgoing
-from libs.contracts import event_types, topics
+from libs.contracts import catalog, event_types, topics
 from libs.contracts.contacts import ConsentTold, Contact, ContactsTold, ProfileMerged
 from libs.contracts.envelope import Json
-from libs.contracts.event_types.events import Consent
+from libs.contracts.event_types.events import Consent, Event, ProfileEvent
 from libs.contracts.events import MERGED, EventOccurred
 from libs.domain import ids
-from libs.domain.intake import Invalid
+from libs.domain.intake import Invalid, zones
+from libs.domain.intake.clean import LARGEST, clean, encoded, parse
 from libs.domain.intake.identifiers import KINDS, RANK, normalise
 from libs.domain.intake.identity import Claim, Identifier
 from libs.domain.intake.segment import ALIASED
@@ -27,25 +28,15 @@ from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS
 SOURCE = "/kurant/ingest"
 Digest = Callable[[str, str, str], bytes]
 """Keyed hash of an identifier: shop, kind, comparable form."""
-LARGEST = 200_000
-"""Bytes of `data`, and of its consents, after which an event is too large for a record."""
-DEEPEST = 24
-WHOLE = 2**63
-EXPONENT = 300
 LENGTHS = {"id": 256, "source": 512, "type": 120}
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NAMED_SHOP = re.compile(r"/shops/([^/]+)(?:/.*)?")
 AHEAD = timedelta(days=1)
 """How far in the future the time of an event is believed. Later ones would be the newest news for years."""
 YEARS = range(1970, 9000)
+PADDED = 5
+"""How many times its largest size a product may take with blanks and escapes."""
 CHANNELS = {"email": "email", "phone": "sms"}
-ADDRESSES = frozenset(
-    (
-        *("email", "e_mail", "mail", "email_address", "emailAddress", "phone", "phone_number", "phoneNumber"),
-        *("mobile", "mobile_phone", "telephone", "push_token"),
-    )
-)
-"""Fields that hold an address, wherever they are in `data` (I1)."""
 TAKEN_OUT = frozenset((*KINDS, "push_token", "consents"))
 EVIDENCE = ("channel", "purpose", "status", "clause", "how", "page")
 """What of a consent is told to those who may not see addresses."""
@@ -112,12 +103,14 @@ def read(event: Any, *, shop: str, now: datetime, digest: Digest, traceparent: s
     except event_types.Misfit as error:
         raise Invalid(error.field, error.text) from None
     known = _identifiers(data, shop, digest)
-    kept = _clean(data)
+    kept = clean(data, TAKEN_OUT)
     event_types.plain(kept)
+    if zone := _zone(told, known):
+        kept.setdefault("timezone_hint", zone)
     consents = [_consent(consent) for consent in told.consents or ()]
     if consents:
         kept["consents"] = [_evident(consent) for consent in consents]
-        _encoded({"consents": consents})
+        encoded({"consents": consents})
     if told.push_token and not told.push_token.isprintable():
         raise Invalid("data.push_token", "holds a control character")
     own = event.get("traceparent")
@@ -128,7 +121,7 @@ def read(event: Any, *, shop: str, now: datetime, digest: Digest, traceparent: s
         type=type,
         time=_time(event, now),
         received_at=now,
-        data=msgspec.Raw(_encoded(kept)),
+        data=msgspec.Raw(encoded(kept)),
         contacts=[Contact(channel="push", address=told.push_token)] if told.push_token else [],
         consents=consents,
         traceparent=own if isinstance(own, str) and TRACEPARENT.fullmatch(own) else traceparent,
@@ -140,6 +133,14 @@ def read(event: Any, *, shop: str, now: datetime, digest: Digest, traceparent: s
         addresses={one.digest: contact for one, contact in known if contact},
         always=type.startswith(TELLS_CONTACTS) or bool(consents),
     )
+
+
+def _zone(told: Event, known: list[tuple[Identifier, Contact | None]]) -> str | None:
+    """Where the customer probably lives: by the telephone, else by the traits of a person that tell a place."""
+    phone = next((contact.address for _, contact in known if contact and contact.channel == "sms"), None)
+    if isinstance(told, ProfileEvent):
+        return zones.hint(phone=phone, country=told.country, postal_code=told.postal_code)
+    return zones.hint(phone=phone) if phone else None
 
 
 def _attribute(event: Json, name: str) -> str:
@@ -192,29 +193,6 @@ def _decoded(value: Any) -> Any:
         raise Invalid("data_base64", "is not JSON in base64") from None
 
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def parse(body: bytes) -> Any:
-    """JSON with exact decimals; raises `ValueError` for what is none, bad UTF-8 and absurd depth included."""
-    try:
-        return _decoder.decode(body)
-    except UnicodeDecodeError:
-        raise ValueError("the body is not UTF-8") from None
-    except RecursionError:
-        raise ValueError("the JSON is too deep") from None
-    except (msgspec.MsgspecError, InvalidOperation) as error:
-        raise ValueError(f"the body is not JSON: {error}") from None
-
-
-def _encoded(data: Json) -> bytes:
-    found = _encoder.encode(data)
-    if len(found) > LARGEST:
-        raise Invalid("data", f"is larger than {LARGEST} bytes")
-    return found
-
-
 def _identifiers(data: Json, shop: str, digest: Digest) -> list[tuple[Identifier, Contact | None]]:
     """Every identifier of the event, strongest first, with the contact point it is."""
     found: list[tuple[Identifier, Contact | None]] = []
@@ -249,37 +227,6 @@ def _claim(shop: str, type: str, data: Json, known: list[tuple[Identifier, Conta
             raise Invalid("data.previous_id", str(error)) from None
         identifiers.append(Identifier(RANK[kind], digest(shop, kind, str(text))))
     return Claim(shop=shop, identifiers=tuple(identifiers), forced=True)
-
-
-def _clean(data: Json) -> Json:
-    """A copy without identifiers and addresses; raises `Invalid` for what no store of ours could keep."""
-    kept: Json = _inner({name: value for name, value in data.items() if name not in TAKEN_OUT}, "", 0)
-    return kept
-
-
-def _inner(value: Any, path: str, depth: int) -> Any:
-    kind = value.__class__
-    if kind is str:
-        if "\0" in value:
-            raise Invalid(f"data{path}", "holds a null character")
-        return value
-    if depth > DEEPEST:
-        raise Invalid("data", f"is deeper than {DEEPEST} levels")
-    if kind is dict:
-        kept: Json = {}
-        for name, inner in value.items():
-            if "\0" in name:
-                raise Invalid(f"data{path}", "has a field whose name holds a null character")
-            if name not in ADDRESSES:
-                kept[name] = _inner(inner, f".{name}" if depth == 0 else path, depth + 1)
-        return kept
-    if kind is list:
-        return [_inner(one, path, depth + 1) for one in value]
-    if kind is Decimal and abs(value.adjusted()) > EXPONENT:
-        raise Invalid(f"data{path}", "holds a number out of range")
-    if kind is int and not -WHOLE <= value < WHOLE:
-        raise Invalid(f"data{path}", "holds a whole number of more than 64 bits")
-    return value
 
 
 def _consent(told: Consent) -> ConsentTold:
@@ -368,6 +315,35 @@ def merge_occurred(merge: Merge, contacts_at: dict[str, int]) -> Outgoing:
         time=merge.at,
         type=MERGED,
         traceparent=merge.traceparent,
+    )
+
+
+def product(raw: bytes | msgspec.Raw, *, shop: str, now: datetime, traceparent: str | None = None) -> Outgoing:
+    """A product of a catalogue, to publish; raises `Invalid` naming the field."""
+    if len(raw) > PADDED * LARGEST:
+        raise Invalid("product", f"is larger than {LARGEST} bytes")
+    try:
+        value = parse(raw)
+    except ValueError as error:
+        raise Invalid("product", str(error)) from None
+    if not isinstance(value, dict):
+        raise Invalid("product", "must be an object")
+    kept = clean(value, root="product")
+    encoded(kept, root="product")
+    try:
+        told = catalog.told(kept, now)
+    except event_types.Misfit as error:
+        raise Invalid(error.field, error.text) from None
+    changed = told.updated_at or now
+    return outgoing(
+        topics.CATALOG,
+        told,
+        key=catalog.key(shop, told.product_id),
+        id=ids.derive("product", shop, told.product_id, blake2b(raw, digest_size=16).hexdigest()),
+        source=SOURCE,
+        shop=shop,
+        time=now if changed - now > AHEAD else changed,
+        traceparent=traceparent,
     )
 
 

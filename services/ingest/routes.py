@@ -1,26 +1,31 @@
 """The HTTP doors: CloudEvents, the Segment API, schemas, who is who, how it goes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import unquote_to_bytes
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from libs.common.bus.records import Outgoing
+from libs.common.errors import Unavailable
 from libs.common.http import body as bodies
+from libs.common.http import cloudevents
 from libs.common.http.auth import Caller
-from libs.common.http.problem import Problem
+from libs.common.http.cors import Cors
+from libs.common.http.problem import Problem, unavailable
 from libs.common.runtime import Parts
 from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
-from libs.common.telemetry.metrics import EVENTS_RECEIVED
+from libs.common.telemetry.metrics import EVENTS_RECEIVED, PRODUCTS_RECEIVED
 from libs.contracts import event_types
 from libs.domain.intake import Invalid, segment
+from libs.domain.intake.clean import parts as elements
 from libs.domain.intake.identifiers import KINDS, normalise
+from libs.domain.intake.lines import Lines
 from services.ingest import handlers, store
 from services.ingest.handlers import Told
 
@@ -31,16 +36,34 @@ MOST = 2_500
 """Events of a request."""
 PAUSE_AFTER = 100
 """Events read before others get their turn."""
-ONE = "application/cloudevents+json"
-MANY = "application/cloudevents-batch+json"
 PLAIN = "application/json"
-Accept = Callable[[list[Told]], Awaitable[list[bool]]]
-"""Make events durable; for each, whether it had come before. Raises `Unavailable`."""
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+CATALOG = 20_000_000
+"""Bytes of a catalogue."""
+TOGETHER, ENOUGH = 250, 1_000_000
+"""Products, or their bytes, that are published at once."""
+SHOWN = 1_000
+"""Rejected products that an answer lists."""
+TOO_MANY = 10_000
+"""Rejected products after which nobody reads on."""
 SEGMENT = {
     **{kind: kind for kind in segment.KINDS},
     **dict(zip("itpsga", ("identify", "track", "page", "screen", "group", "alias"), strict=True)),
 }
 """The path's last word -> the kind of call. The browser library uses single letters."""
+MANY_CALLS = ("batch", "import", "b")
+
+
+class Durable(Protocol):
+    """What is needed of `stream.Intake`. Both raise `Unavailable`."""
+
+    async def accept(self, events: list[Told]) -> list[bool]:
+        """Make events durable; for each, whether it had come before."""
+        ...
+
+    async def tell(self, records: list[Outgoing]) -> None:
+        """Publish, or not at all."""
+        ...
 
 
 @dataclass(slots=True)
@@ -63,7 +86,7 @@ class Door:
     """What every door needs."""
 
     parts: Parts
-    accept: Accept
+    intake: Durable
 
     async def read(self, events: list[Any], shop: str, source: str, traceparent: str) -> Reading:
         """Judge each event. Long lists let others have their turn meanwhile."""
@@ -82,18 +105,21 @@ class Door:
 
     async def keep(self, told: list[Told], source: str) -> int:
         """Make events durable; how many had come before."""
-        repeats = await self.accept(told)
+        repeats = await self.intake.accept(told)
         for one, repeat in zip(told, repeats, strict=True):
             outcome = "duplicate" if repeat else "accepted"
             EVENTS_RECEIVED.labels(source, handlers.label(one.event.type), outcome).inc()
         return sum(repeats)
 
 
-def install(app: FastAPI, parts: Parts, accept: Accept, lag: Callable[[], int]) -> None:
+def install(app: FastAPI, parts: Parts, intake: Durable, lag: Callable[[], int]) -> None:
     """Add the routes."""
-    door = Door(parts, accept)
+    door = Door(parts, intake)
+    paths = {"/v1/events", *(f"/v1/{name}" for name in (*SEGMENT, *MANY_CALLS))}
+    app.add_middleware(Cors, paths=paths, origins=parts.settings.cors_origins)
     _install_events(app, door)
     _install_segment(app, door)
+    _install_catalog(app, door)
     _install_questions(app, parts, lag)
 
 
@@ -104,7 +130,7 @@ def _install_events(app: FastAPI, door: Door) -> None:
         caller = await door.parts.gate.caller(request, "ingest")
         shop = named_shop(caller, request)
         body = await bodies.read(request, LARGEST)
-        told, alone = cloud_events(request.headers, body)
+        told, alone = cloudevents.read(request.headers, body)
         with trace.span("POST /v1/events", _traceparent(request), "server", {"events": len(told)}) as traceparent:
             reading = await door.read(told, shop, "http", traceparent)
             if reading.first is not None and alone:
@@ -114,42 +140,6 @@ def _install_events(app: FastAPI, door: Door) -> None:
             duplicates = await door.keep(reading.told, "http")
         accepted = len(reading.told) - duplicates
         return _json({"accepted": accepted, "duplicates": duplicates, "rejected": reading.rejected}, 202)
-
-
-def cloud_events(headers: Mapping[str, str], body: bytes) -> tuple[list[Any], bool]:
-    """The events of a request, and whether it is a single one; raises `Problem` 400 or 415."""
-    kind, _, parameters = headers.get("content-type", "").partition(";")
-    kind = kind.strip().lower()
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if "charset=" in parameters.lower() and charset not in ("utf-8", "utf8", "us-ascii"):
-        raise Problem(415, "the charset must be UTF-8")
-    if kind not in (ONE, MANY) and "ce-specversion" in headers:
-        if kind not in ("", PLAIN) and not kind.endswith("+json"):
-            raise Problem(415, f"the data of a binary CloudEvent must be {PLAIN}")
-        return [_attributes(headers) | {"data": _parsed(body) if body else None}], True
-    if kind not in (ONE, MANY, PLAIN):
-        raise Problem(415, f"send {ONE}, {MANY}, {PLAIN}, or binary mode (ce-* headers)")
-    value = _parsed(body)
-    return (value, False) if isinstance(value, list) else ([value], True)
-
-
-def _attributes(headers: Mapping[str, str]) -> dict[str, Any]:
-    """The `ce-*` headers, percent-decoded (CloudEvents HTTP binding 3.1.3.2)."""
-    found: dict[str, Any] = {}
-    for name, value in headers.items():
-        if name.startswith("ce-"):
-            try:
-                found[name[3:]] = unquote_to_bytes(value.encode("latin-1")).decode()
-            except UnicodeError:
-                raise Problem(400, f"header {name[:60]} is not UTF-8 in percent encoding") from None
-    return found
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return handlers.parse(body)
-    except ValueError as error:
-        raise Problem(400, str(error)) from None
 
 
 def named_shop(caller: Caller, request: Request) -> str:
@@ -200,12 +190,12 @@ def _install_segment(app: FastAPI, door: Door) -> None:
 
     for name, kind in SEGMENT.items():
         app.add_api_route(f"/v1/{name}", single(kind), methods=["POST"], name=f"segment {name}")
-    for name in ("batch", "import", "b"):
+    for name in MANY_CALLS:
         app.add_api_route(f"/v1/{name}", batch, methods=["POST"], name=f"segment {name}")
 
 
 async def _segment_body(request: Request) -> dict[str, Any]:
-    value = _parsed(await bodies.read(request, LARGEST))
+    value = cloudevents.parsed(await bodies.read(request, LARGEST))
     if not isinstance(value, dict):
         raise Problem(400, "the body must be a JSON object")
     return value
@@ -240,6 +230,111 @@ async def _translate(door: Door, calls: list[Any], shop: str, request: Request) 
     return reading.told, reading
 
 
+@dataclass(slots=True)
+class Taking:
+    """A catalogue on its way to Kafka."""
+
+    door: Door
+    shop: str
+    traceparent: str
+    place: str
+    """How a product is named to who sent it: by its `line`, or by its `index`."""
+    accepted: int = 0
+    rejected: int = 0
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    ready: list[Outgoing] = field(default_factory=list)
+    size: int = 0
+
+    async def take(self, place: int, raw: bytes | msgspec.Raw) -> None:
+        """Note a product, good or bad; publish when enough have come together."""
+        now = self.door.parts.clock.now()
+        try:
+            made = handlers.product(raw, shop=self.shop, now=now, traceparent=self.traceparent)
+        except Invalid as error:
+            self.reject({self.place: place, "error": str(error), "field": error.field})
+        else:
+            self.ready.append(made)
+            self.size += len(made.value)
+            if len(self.ready) >= TOGETHER or self.size >= ENOUGH:
+                await self.publish()
+        if (self.accepted + self.rejected) % PAUSE_AFTER == 0:
+            await asyncio.sleep(0)
+
+    def reject(self, told: dict[str, Any]) -> None:
+        """Raises `Problem` when there are so many that it is no catalogue."""
+        self.rejected += 1
+        PRODUCTS_RECEIVED.labels("rejected").inc()
+        if len(self.shown) < SHOWN:
+            self.shown.append(told)
+        if self.rejected > TOO_MANY:
+            raise Problem(422, f"more than {TOO_MANY:,} products cannot be used", rejected=self.shown)
+
+    async def publish(self) -> None:
+        """Return when Kafka has all that is ready."""
+        if self.ready:
+            await self.door.intake.tell(self.ready)
+        self.accepted += len(self.ready)
+        PRODUCTS_RECEIVED.labels("accepted").inc(len(self.ready))
+        self.ready, self.size = [], 0
+
+    def so_far(self, problem: Problem) -> Problem:
+        """The problem that ended it, with what was taken before."""
+        if not self.accepted:
+            return problem
+        detail = f"{problem.detail}; {self.accepted:,} products before that were taken: send the whole again"
+        return Problem(problem.status, detail, headers=problem.headers, accepted=self.accepted, **problem.more)
+
+
+def _install_catalog(app: FastAPI, door: Door) -> None:
+    @app.post("/v1/catalog", status_code=202)
+    async def catalog(request: Request) -> Response:
+        """Products, each whole, as NDJSON or a JSON array. Answers once Kafka has all of them.
+
+        Nothing is kept while Kafka is away: then, and whenever the answer is not 202, send the whole again.
+        """
+        caller = await door.parts.gate.caller(request, "ingest")
+        shop = named_shop(caller, request)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in (PLAIN, *NDJSON):
+            raise Problem(415, f"send {NDJSON[0]}, or {PLAIN}")
+        with trace.span("POST /v1/catalog", _traceparent(request), "server") as traceparent:
+            taking = Taking(door, shop, traceparent, "index" if kind == PLAIN else "line")
+            try:
+                async for place, raw in _array(request) if kind == PLAIN else _lines(request):
+                    await taking.take(place, raw)
+                await taking.publish()
+            except Unavailable as error:
+                log.warning("catalogue not taken", shop=shop, accepted=taking.accepted, error=str(error))
+                raise taking.so_far(unavailable("Kafka is away", retry_after=5)) from None
+            except Problem as problem:
+                raise taking.so_far(problem) from None
+        if taking.rejected and not taking.accepted:
+            raise Problem(422, "no product can be used", rejected=taking.shown, rejected_total=taking.rejected)
+        told: dict[str, Any] = {"accepted": taking.accepted, "rejected": taking.shown}
+        return _json(told | ({"rejected_total": taking.rejected} if taking.rejected > SHOWN else {}), 202)
+
+
+async def _lines(request: Request) -> AsyncIterator[tuple[int, bytes]]:
+    """The lines of the body, as it comes."""
+    lines = Lines()
+    async for piece in bodies.pieces(request, CATALOG):
+        for line in lines.feed(piece):
+            yield line
+    for line in lines.end():
+        yield line
+
+
+async def _array(request: Request) -> AsyncIterator[tuple[int, msgspec.Raw]]:
+    """The elements of the body, which is judged as JSON before any is taken."""
+    body = await bodies.read(request, CATALOG)
+    try:
+        found = [msgspec.Raw(body)] if body.lstrip()[:1] == b"{" else elements(body)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    for element in enumerate(found):
+        yield element
+
+
 def _install_questions(app: FastAPI, parts: Parts, lag: Callable[[], int]) -> None:
     @app.get("/v1/schemas")
     async def schemas() -> Response:
@@ -258,7 +353,7 @@ def _install_questions(app: FastAPI, parts: Parts, lag: Callable[[], int]) -> No
     async def resolve(request: Request) -> Response:
         """The profile that identifiers, or an older profile id, stand for now."""
         caller = await parts.gate.caller(request, "read")
-        asked = _parsed(await bodies.read(request, 100_000))
+        asked = cloudevents.parsed(await bodies.read(request, 100_000))
         if not isinstance(asked, dict) or not isinstance(asked.get("shop", caller.shop), str):
             raise Problem(422, "shop: send an object with the shop and an identifier", field="shop")
         shop = caller.for_shop(asked.get("shop"))

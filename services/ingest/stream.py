@@ -23,6 +23,7 @@ from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import EVENTS_RECEIVED
 from libs.domain import ids
 from libs.domain.intake import Invalid
+from libs.domain.intake.clean import parse
 from libs.domain.intake.identity import Key, plain, settle
 from services.ingest import handlers, store
 from services.ingest.handlers import Canonical, Merge, Told
@@ -255,6 +256,12 @@ class Intake:
                 at[place] = {str(partition): offset}
         await self._send([handlers.occurred(event, at.get(place, {})) for place, event in enumerate(events)])
 
+    async def tell(self, records: list[Outgoing]) -> None:
+        """Publish what is not kept while Kafka is away: who sent it can send it again. Raises `Unavailable`."""
+        if self.away:
+            raise Unavailable("kafka: away")
+        await self._send(records)
+
     async def _send(self, records: list[Outgoing]) -> list[tuple[int, int]]:
         """Publish, with less patience than the producer's own: what is late is spilled, and perhaps sent twice."""
         sending = asyncio.ensure_future(self._producer.send(records))
@@ -317,7 +324,7 @@ class Inbox:
 def _from_record(record: Record) -> object:
     """Structured mode: the whole event is the value. Binary mode: attributes are `ce_*` headers."""
     try:
-        value = handlers.parse(record.value) if record.value else None
+        value = parse(record.value) if record.value else None
         attributes = {name[3:]: text.decode() for name, text in record.headers if name.startswith("ce_")}
     except ValueError:
         raise Invalid("event", "is not JSON") from None

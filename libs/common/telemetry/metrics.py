@@ -5,6 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, ge
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 
 EVENTS_RECEIVED = Counter("kurant_events_received", "Events received at ingest", ["source", "type", "outcome"])
+PRODUCTS_RECEIVED = Counter("kurant_products_received", "Products received at ingest", ["outcome"])
 LAG = Gauge("kurant_consumer_lag", "Records behind the newest", ["topic", "partition"])
 STEP_LATENESS = Histogram("kurant_step_lateness_seconds", "Fired minus due, platform time", buckets=SECONDS)
 STEPS_PENDING = Gauge("kurant_steps_pending", "Delayed steps waiting")

@@ -1,38 +1,47 @@
 """Lint: everything that is wrong with a scenario's folder, each with its line and what to do. It never raises.
 
-An error keeps the scenario from being published; a warning does not. `steps` looks at `scenario.yaml`,
-`messages` at the message files.
+An error keeps the scenario from being published; a warning does not, and `info` says what something costs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from libs.domain.engine.program import CannotRun, compile_program
+from libs.domain.lint.cost import check_cost
+from libs.domain.lint.fields import ANY, Shape, shape_of
+from libs.domain.lint.flow import check_flow
 from libs.domain.lint.messages import check_content, check_names, check_sends
-from libs.domain.lint.steps import check_scenario, check_text
-from libs.domain.scenario.model import Scenario
+from libs.domain.lint.several import Known, check_together
+from libs.domain.lint.steps import check_scenario
+from libs.domain.lint.text import check_text
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import Finding, ScenarioError, read
 
 T = TypeVar("T")
 MAIN = "scenario.yaml"
-__all__ = ["MAIN", "Finding", "check_bundle", "errors"]
+__all__ = ["MAIN", "Finding", "check_bundle", "check_bundles", "errors"]
 
 
 def check_bundle(files: dict[str, str]) -> list[Finding]:
     """Findings by file and line; `files` maps names relative to the scenario's folder to their texts."""
-    found: list[Finding] = []
-    scenario: Scenario | None = None
-    if MAIN in files:
-        scenario = _guarded(found, MAIN, lambda: _main(files, found))
-    else:
-        found.append(_finding(MAIN, "there is no scenario.yaml", "a scenario is a folder with a scenario.yaml"))
-    _guarded(found, MAIN, lambda: found.extend(check_names(files)))
-    purpose = scenario.purpose if scenario else ""
-    for file in sorted(files):
-        if file != MAIN:
-            _guarded(found, file, lambda file=file: found.extend(check_content(file, files, purpose)))  # type: ignore[misc]
-    return sorted(set(found), key=lambda one: (one.file != MAIN, one.file, one.line, one.column, one.message))
+    return [finding for _, finding in check_bundles({"": files})]
+
+
+def check_bundles(bundles: Mapping[str, dict[str, str]]) -> list[tuple[str, Finding]]:
+    """Findings of several scenarios with their folders, those that only show together among them."""
+    found: list[tuple[str, Finding]] = []
+    known: list[Known] = []
+    for folder, files in bundles.items():
+        own: list[Finding] = []
+        read = _check(folder, files, own)
+        found += [(folder, one) for one in own]
+        known += [read] if read is not None else []
+    together: list[Finding] = []
+    _guarded(together, MAIN, lambda: found.extend(check_together(known)))
+    found += [(folder, one) for one in together for folder in bundles]
+    places = list(bundles)
+    return sorted(set(found), key=lambda one: (places.index(one[0]), *_order(one[1])))
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
@@ -40,8 +49,32 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
     return [one for one in findings if one.severity == "error"]
 
 
-def _main(files: dict[str, str], found: list[Finding]) -> Scenario | None:
-    """Look at `scenario.yaml`; the scenario, if it can be read at all."""
+def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:
+    main = finding.file != MAIN
+    return main, finding.file, finding.line, finding.column, finding.message, finding.hint
+
+
+def _check(folder: str, files: dict[str, str], found: list[Finding]) -> Known | None:
+    """Look at one folder; the scenario, if it can be read at all."""
+    known: Known | None = None
+    if MAIN in files:
+        known = _guarded(found, MAIN, lambda: _main(folder, files, found))
+    else:
+        found.append(_finding(MAIN, "there is no scenario.yaml", "a scenario is a folder with a scenario.yaml"))
+    _guarded(found, MAIN, lambda: found.extend(check_names(files)))
+    purpose, event = (known.scenario.purpose, shape_of(known.source.value)) if known else ("", ANY)
+    for file in sorted(files):
+        if file != MAIN:
+            _guarded(found, file, partial(_content, found, file, files, purpose, event))
+    return known
+
+
+def _content(found: list[Finding], file: str, files: dict[str, str], purpose: str, event: Shape) -> None:
+    found.extend(check_content(file, files, purpose, event))
+
+
+def _main(folder: str, files: dict[str, str], found: list[Finding]) -> Known | None:
+    """Look at `scenario.yaml`."""
     try:
         source = read(files[MAIN], MAIN)
         _guarded(found, MAIN, lambda: found.extend(check_text(source)))
@@ -49,14 +82,15 @@ def _main(files: dict[str, str], found: list[Finding]) -> Scenario | None:
     except ScenarioError as error:
         found += error.findings
         return None
-    found += check_scenario(scenario, source)
+    for look in (check_scenario, check_flow, check_cost):
+        found += look(scenario, source)
     found += check_sends(scenario, source, files)
     if not errors(found):
         try:
             compile_program(scenario, 1)
         except CannotRun as error:
             found.append(_finding(MAIN, f"{error}: not available in this version"))
-    return scenario
+    return Known(folder=folder, scenario=scenario, source=source)
 
 
 def _guarded(found: list[Finding], file: str, look: Callable[[], T]) -> T | None:

@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from libs.domain.lint.steps import READY_CHANNELS, near, near_miss, sends
+from libs.domain.lint.fields import Shape, look, near
+from libs.domain.lint.limits import READY_CHANNELS
+from libs.domain.lint.steps import sends
 from libs.domain.scenario.model import Scenario
 from libs.domain.scenario.source import Finding, ScenarioError, Source, read
 from libs.domain.template import compile_bundle, names, variables
@@ -16,7 +18,8 @@ ROOTS = (
     *("profile", "event", "cart", "order", "rfm", "coupon", "shop", "key"),
     *("unsubscribe_url", "preferences_url", "confirm_url"),
 )
-NOT_YET = ("coupon", "rfm")
+OF_RUN = ("profile", "event", "cart", "order", "rfm", "key")
+NOT_YET = ("coupon",)
 FUNCTIONS = ("range", "dict", "debug", "namespace", "loop")
 ITEM = {"product_id": "p-1", "name": "Sofa", "quantity": 1, "price": "249.00", "image": "https://example.com/p.jpg"}
 CART = {"id": "c-1", "value": "249.00", "currency": "PLN", "url": "https://example.com/c", "items": [ITEM]}
@@ -104,8 +107,8 @@ def _is_text_part(file: str, files: dict[str, str]) -> bool:
     return stem != file and (f"{stem}.mjml" in files or f"{stem}.html" in files)
 
 
-def check_content(file: str, files: dict[str, str], purpose: str) -> Iterator[Finding]:
-    """One message file: front matter, MJML, templates, variables."""
+def check_content(file: str, files: dict[str, str], purpose: str, event: Shape) -> Iterator[Finding]:
+    """One message file: front matter, MJML, templates, variables; `event` is what a run was started by."""
     match = names(files).get(file)
     if match is None or match["form"] not in _forms(match["channel"]):
         return
@@ -115,8 +118,8 @@ def check_content(file: str, files: dict[str, str], purpose: str) -> Iterator[Fi
     if wrong:
         return
     for line, template in [(front.positions[name][0], str(told)) for name, told in (front.value or {}).items()]:
-        yield from _template(file, template, line)
-    told = list(_template(file, body, offset + 1))
+        yield from _template(file, template, line, event)
+    told = list(_template(file, body, offset + 1, event))
     broken = any(one.severity == "error" for one in told)
     yield from told
     if match["channel"] != "email" or _is_text_part(file, files):
@@ -162,7 +165,7 @@ def _front(content: str, file: str) -> tuple[Source, str, int, list[Finding]]:
     return source, body, end + 1, wrong
 
 
-def _template(file: str, template: str, first: int) -> Iterator[Finding]:
+def _template(file: str, template: str, first: int, event: Shape) -> Iterator[Finding]:
     """Faults and unknown variables of a template whose first line is line `first` of the file."""
     fault = trial(template, FULL, SPARSE)
     if fault is not None:
@@ -180,8 +183,8 @@ def _template(file: str, template: str, first: int) -> Iterator[Finding]:
             yield _at(file, line, f"{name} is not known", near(root, ROOTS) or f"one of: {', '.join(ROOTS)}")
         elif root in NOT_YET:
             yield _at(file, line, f"{name} is empty: {root} is not available in this version", "", "warning")
-        elif hint := near_miss(name):
-            yield _at(file, line, f"{name} is not a field that is known", hint, "warning")
+        elif root in OF_RUN and (word := look(name, event)):
+            yield _at(file, line, word[1], word[2], word[0])
 
 
 def _fault(file: str, line: int, fault: Fault) -> Finding:

@@ -1,229 +1,234 @@
-"""Lint of `scenario.yaml` beyond its grammar: forms that this version does not run, names that do not exist."""
+"""Lint of a scenario that is grammatical: what its trigger, head and steps still say wrongly."""
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
-from libs.domain.engine.state import HISTORY, HISTORY_FOR
+from libs.domain.engine.program import HOLDOUT
+from libs.domain.lint.fields import KEPT_OUT, near, near_miss, shape
+from libs.domain.lint.limits import check_head_limits, check_send_limits, check_webhook
+from libs.domain.lint.text import LONGEST, nodes
 from libs.domain.scenario import model
 from libs.domain.scenario.conditions import SENT
-from libs.domain.scenario.durations import duration
-from libs.domain.scenario.model import Scenario, Send, Step
-from libs.domain.scenario.parse import TRIGGERS
+from libs.domain.scenario.match import known_zone
+from libs.domain.scenario.model import Act, Scenario, Send, Step, Until
 from libs.domain.scenario.source import Finding, Source
-from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
+from libs.domain.vocabulary import CUSTOM
 
-READY_CHANNELS = ("email",)
-"""Channels for which a kind of gateway exists that reaches customers."""
-LONGEST = timedelta(days=5 * 365)
+__all__ = ["check_scenario", "near", "near_miss", "sends", "walk"]
 LATEST = timedelta(days=30)
 MESSAGE = re.compile(r"[A-Za-z0-9_-]+")
-LATER = "not available in this version"
-DURATIONS = ("wait", "for", "before", "after", "within", "late")
-CART = ("id", "value", "currency", "url", "items")
-ORDER = ("id", "value", "currency", "status", "channel", "items", "url")
-PROFILE = (
-    *("first_name", "last_name", "language", "timezone", "birthday", "customer_type", "tags", "groups", "consents"),
-    *("country", "city", "postal_code"),
-)
-FIELDS = {"cart": CART, "event.cart": CART, "order": ORDER, "event.order": ORDER, "profile": PROFILE}
-"""Fields that have a meaning of their own. A shop may send others, so only a near miss is worth a word."""
-
-
-def near(word: str, words: Iterable[str]) -> str:
-    """`did you mean …?`, or nothing."""
-    close = difflib.get_close_matches(word, list(words), 1, 0.7)
-    return f"did you mean `{close[0]}`?" if close else ""
-
-
-def near_miss(path: str) -> str:
-    """A hint for a dotted path that looks like a well-known field written wrong, or nothing."""
-    root, _, rest = path.partition(".")
-    if root == "event" and "." in rest:
-        root, rest = f"{root}.{rest.partition('.')[0]}", rest.partition(".")[2]
-    known = FIELDS.get(root, ())
-    field = rest.partition(".")[0]
-    if not field or field in known:
-        return ""
-    close = difflib.get_close_matches(field, known, 1, 0.75)
-    return f"did you mean `{root}.{close[0]}`?" if close else ""
-
-
-def check_text(source: Source) -> Iterator[Finding]:
-    """What the plain values show, even of a scenario that is otherwise wrong: events, lengths of time, paths."""
-    for path, event in _events(source.value, ""):
-        if not is_event_type(event):
-            hint = near(event, (*SHOP_EVENTS, *OWN_EVENTS)) or f"an event of your own begins with `{CUSTOM}`"
-            yield source.finding(path, f"no event `{event}` exists", hint)
-    for path, name, told in _nodes(source.value, ""):
-        length = duration(told) if name in DURATIONS else None
-        if length is not None and length > LONGEST:
-            yield source.finding(path, f"{told} is longer than 5 years")
-        if name in ("where", "if") and isinstance(told, dict):
-            yield from _condition(source, path, told)
-
-
-def _nodes(value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    """Every node below `value`: its path, its name (of a list's items: the list's), itself."""
-    pairs: Iterable[tuple[str, str, Any]] = ()
-    if isinstance(value, dict):
-        pairs = ((f"{path}/{key}".lstrip("/"), key, told) for key, told in value.items())
-    elif isinstance(value, list):
-        pairs = ((f"{path}/{index}", path.rpartition("/")[2], told) for index, told in enumerate(value))
-    for below, name, told in pairs:
-        yield below, name, told
-        yield from _nodes(told, below)
-
-
-def _events(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every event type that is named, with its path."""
-    for below, name, told in _nodes(value, path):
-        if name in ("trigger", "exit", "happened", "until") and isinstance(told, dict):
-            if isinstance(told.get("event"), str):
-                yield f"{below}/event", told["event"].strip()
-        elif name == "inactive" and isinstance(told, dict):
-            events = told.get("events")
-            for index, event in enumerate(events if isinstance(events, list) else [events]):
-                if isinstance(event, str):
-                    yield f"{below}/events/{index}", event.strip()
-
-
-def _condition(source: Source, path: str, told: dict[str, Any]) -> Iterator[Finding]:
-    for name, value in told.items():
-        below = f"{path}/{name}"
-        if name in ("all", "any"):
-            for index, item in enumerate(value if isinstance(value, list) else [value]):
-                if isinstance(item, dict):
-                    yield from _condition(source, f"{below}/{index}", item)
-        elif name == "not" and isinstance(value, dict):
-            yield from _condition(source, below, value)
-        elif name == "happened":
-            yield from _happened(source, below, value)
-        elif name == "rfm" or name.startswith("rfm."):
-            message = f"{name} is not known to this version: no comparison with it is true"
-            yield source.finding(below, message, "leave it out", "warning")
-        elif hint := near_miss(name):
-            yield source.finding(below, f"{name} is not a field that is known", hint, "warning")
-
-
-def _happened(source: Source, path: str, value: Any) -> Iterator[Finding]:
-    within = duration(value.get("within")) if isinstance(value, dict) else None
-    if within is not None and HISTORY_FOR < within <= LONGEST:
-        message = f"of a busy customer only the last {HISTORY_FOR.days} days (or {HISTORY} events) are remembered"
-        yield source.finding(f"{path}/within", message, f"up to {HISTORY_FOR.days}d is certain", "warning")
+ARM = re.compile(r"[A-Za-z0-9_-]+")
+PURPOSE = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
+TRANSACTIONAL = "transactional"
+KNOWN_PURPOSES = (TRANSACTIONAL, "marketing")
+PRIORITIES = (0, 100)
+YEAR = timedelta(days=365)
+OF_MESSAGES = "message."
 
 
 def check_scenario(scenario: Scenario, source: Source) -> Iterator[Finding]:
-    """What a scenario that is grammatical still says wrongly."""
+    """All of it but the order of steps, which is `flow`'s."""
     yield from _trigger(scenario, source)
     yield from _head(scenario, source)
-    yield from _steps(scenario.steps, source)
+    yield from _window(scenario, source)
+    yield from check_head_limits(scenario, source)
+    for step in walk(scenario.steps):
+        yield from _step(step, source)
     yield from _sent(scenario, source)
-    if not any(sends(scenario.steps)):
+    yield from _names(scenario, source)
+    if not any(isinstance(step, Send | Act) for step in walk(scenario.steps)):
         yield source.finding("steps", "this scenario sends nothing", "add `- send: <message>`", "warning")
+
+
+def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """Every step, those within others too, in the order written."""
+    for step in steps:
+        yield step
+        if isinstance(step, model.If | Until):
+            yield from walk(step.then)
+            yield from walk(step.otherwise)
+        elif isinstance(step, model.Split):
+            for arm in step.steps.values():
+                yield from walk(arm)
+
+
+def sends(steps: tuple[Step, ...]) -> Iterator[Send]:
+    """Every send of a scenario, in the order written."""
+    return (step for step in walk(steps) if isinstance(step, Send))
+
+
+def _goes_out(step: Step) -> bool:
+    return isinstance(step, Send) or (isinstance(step, Act) and step.verb == "webhook")
 
 
 def _trigger(scenario: Scenario, source: Source) -> Iterator[Finding]:
     trigger = scenario.trigger
-    if not isinstance(trigger, model.EventTrigger):
-        kind = next(name for name in TRIGGERS if name in source.value["trigger"])
-        yield source.finding(f"trigger/{kind}", f"trigger `{kind}` is {LATER}", "a trigger is `event: …` so far")
-        return
-    for name, given in (("nth", trigger.nth is not None), ("statuses", bool(trigger.statuses))):
-        if given:
-            yield source.finding(f"trigger/{name}", f"trigger `{name}` is {LATER}", f"leave `{name}` out")
+    if isinstance(trigger, model.EventTrigger):
+        yield from _event(trigger, scenario, source)
+    elif isinstance(trigger, model.DateTrigger):
+        yield from _date(trigger, source)
+    elif isinstance(trigger, model.InactiveTrigger) and not trigger.lasting:
+        yield source.finding("trigger/inactive/for", "for must be longer than nothing", "`for: 90d`")
+    elif isinstance(trigger, model.RfmTrigger) and set(trigger.left) & set(trigger.to):
+        both = ", ".join(sorted(set(trigger.left) & set(trigger.to)))
+        message = f"nobody goes from {both} to {both}: only a change is told"
+        yield source.finding("trigger/rfm", message, "name a segment on one side", "warning")
+    elif isinstance(trigger, model.PriceTrigger) and not trigger.drops.strip("0.% "):
+        yield source.finding("trigger/price/drops", "a drop of nothing is no drop", "`drops: 10%`")
+
+
+def _event(trigger: model.EventTrigger, scenario: Scenario, source: Source) -> Iterator[Finding]:
+    fields = shape(trigger.event).fields
+    if trigger.statuses and not trigger.event.startswith(CUSTOM) and not fields & {"order", "status"}:
+        message = f"no {trigger.event} has a status: nobody enters"
+        yield source.finding("trigger/statuses", message, "`event: order.status_changed`")
+    narrow = trigger.where is not None or trigger.nth is not None or trigger.statuses
     for index, way in enumerate(scenario.exits):
-        if way.event == trigger.event and way.where is None:
+        if way.event == trigger.event and way.where is None and not narrow:
             message = f"every {way.event} both starts and ends this scenario"
             yield source.finding(f"exit/{index}", message, "add a `where`", "warning")
 
 
+def _date(trigger: model.DateTrigger, source: Source) -> Iterator[Finding]:
+    told = source.value["trigger"]
+    if "before" in told and "after" in told:
+        yield source.finding("trigger/after", "a date is met before it or after it, not both", "keep one of them")
+    if trigger.late is not None and not trigger.late:
+        message = "late must be longer than nothing: no call comes at the very moment"
+        yield source.finding("trigger/late", message, "`late: 1d`")
+    for name, length in (("before", trigger.before), ("after", trigger.after)):
+        if trigger.every and length is not None and length > YEAR:
+            yield source.finding(f"trigger/{name}", "what comes every year is never that far away", "up to 365d")
+
+
 def _head(scenario: Scenario, source: Source) -> Iterator[Finding]:
-    basis = scenario.legal_basis
+    basis, purpose = scenario.legal_basis, scenario.purpose
     if basis is not None and not (isinstance(basis, str) and basis.strip()):
         yield source.finding("legal_basis", "this must be text", "`legal_basis: contract`")
-    elif scenario.purpose == "transactional" and basis is None:
+    elif purpose == TRANSACTIONAL and basis is None:
         message = "`transactional` needs no consent, so it names its legal basis"
         yield source.finding("purpose", message, "add `legal_basis: contract`, or name a purpose such as `marketing`")
-    told = source.value.get("window")
-    holidays = told.get("holidays") if isinstance(told, dict) else None
-    if holidays == "skip":
-        yield source.finding("window/holidays", f"`holidays: skip` is {LATER}", "leave `holidays` out")
-    elif holidays is not None:
+    if not PURPOSE.fullmatch(purpose):
+        message = f"{purpose} is no purpose that a consent can name"
+        yield source.finding("purpose", message, "lower-case letters, digits, `-` and `_`, up to 50")
+    elif purpose not in KNOWN_PURPOSES and (hint := near(purpose, KNOWN_PURPOSES, 0.8)):
+        yield source.finding("purpose", f"only who consented to `{purpose}` is written to", hint, "warning")
+    least, most = PRIORITIES
+    if not least <= scenario.priority <= most:
+        yield source.finding("priority", f"a priority is from {least} to {most}", "50 unless said")
+    again = scenario.again
+    if isinstance(again, timedelta) and not again:
+        yield source.finding("again/after", "after nothing means always", "`again: always`, or `{after: 7d}`")
+
+
+def _window(scenario: Scenario, source: Source) -> Iterator[Finding]:
+    told, window = source.value.get("window"), scenario.window
+    if window is None:
+        return
+    if told.get("holidays") not in (None, "skip"):
         yield source.finding("window/holidays", "holidays can only be `skip`")
+    if not told:
+        yield source.finding("window", "this window is always open", '`{between: ["09:00", "20:00"]}`', "warning")
+    if window.closes == window.opens:
+        message = "it closes in the minute in which it opens: it is never open"
+        yield source.finding("window/between", message, '`["00:00", "24:00"]` is the whole day')
+    elif window.closes is not None and window.closes < window.opens:
+        message = f"this window is open over night, from {window.opens:%H:%M} to {window.closes:%H:%M}"
+        yield source.finding("window/between", message, "the hour of opening comes first", "warning")
 
 
-def _steps(steps: tuple[Step, ...], source: Source) -> Iterator[Finding]:
-    for index, step in enumerate(steps):
-        if index and _ends(steps[index - 1]):
-            yield source.finding(
-                step.path, "this is never reached: the step before it ends the scenario", "", "warning"
-            )
-            break
-    for step in steps:
-        if isinstance(step, Send):
-            yield from _send(step, source)
-        elif isinstance(step, model.If):
-            yield from _steps(step.then, source)
-            yield from _steps(step.otherwise, source)
-        elif isinstance(step, model.Until | model.Split | model.Act):
-            verb = step.verb if isinstance(step, model.Act) else type(step).__name__.lower()
-            yield source.finding(step.path, f"step `{verb}` is {LATER}", "available: wait, send, if, exit")
-
-
-def _ends(step: Step) -> bool:
-    """Whether nothing can follow."""
-    if isinstance(step, model.Stop):
-        return True
-    if isinstance(step, model.If):
-        return all(bool(way) and _ends(way[-1]) for way in (step.then, step.otherwise))
-    return False
+def _step(step: Step, source: Source) -> Iterator[Finding]:
+    if isinstance(step, Send):
+        yield from _send(step, source)
+    elif isinstance(step, Until):
+        yield from _until(step, source)
+    elif isinstance(step, model.Split):
+        yield from _split(step, source)
+    elif isinstance(step, Act):
+        yield from check_webhook(step, source) if step.verb == "webhook" else _act(step, source)
 
 
 def _send(step: Send, source: Source) -> Iterator[Finding]:
     path = step.path
     if not MESSAGE.fullmatch(step.message):
         yield source.finding(f"{path}/send", "a message has a name", "letters, digits, `-` and `_`: `send: first`")
-    for name in ("coupon", "gateway"):
-        if f"{path}/{name}" in source.positions:
-            yield source.finding(f"{path}/{name}", f"`{name}` is {LATER}", f"leave `{name}` out")
     if step.late is not None and step.late <= timedelta():
-        yield source.finding(f"{path}/late", "late must be longer than nothing", "`late: 6h`")
+        message = "late must be longer than nothing: this can only be too late"
+        yield source.finding(f"{path}/late", message, "`late: 6h`")
     elif step.late is not None and LATEST < step.late <= LONGEST:
         yield source.finding(f"{path}/late", f"this may be sent {step.late.days} days after it was due", "", "warning")
     for index, channel in enumerate(step.channels):
-        if channel not in READY_CHANNELS:
-            message = f"for {channel} this version has no gateway but `file`: elsewhere nothing is sent by it"
-            hint = f"beside it use {', '.join(READY_CHANNELS)}" if len(step.channels) == 1 else ""
-            yield source.finding(f"{path}/channels/{index}", message, hint, "warning")
+        if channel in step.channels[:index]:
+            yield source.finding(f"{path}/channels/{index}", f"{channel} is named twice", "name it once", "warning")
+    yield from check_send_limits(step, source)
 
 
-def sends(steps: tuple[Step, ...]) -> Iterator[Send]:
-    """Every send of a scenario, in the order written."""
-    for step in steps:
-        if isinstance(step, Send):
-            yield step
-        elif isinstance(step, model.If | model.Until):
-            yield from sends(step.then)
-            yield from sends(step.otherwise)
-        elif isinstance(step, model.Split):
-            for arm in step.steps.values():
-                yield from sends(arm)
+def _until(step: Until, source: Source) -> Iterator[Finding]:
+    if not step.within:
+        yield source.finding(f"{step.path}/within", "within must be longer than nothing", "`within: 48h`")
+    if step.of is not None and not step.event.startswith(OF_MESSAGES):
+        message = f"{step.event} is of no message: this never comes"
+        yield source.finding(f"{step.path}/until/of", message, "`of` goes with message.clicked, message.opened …")
+
+
+def _split(step: model.Split, source: Source) -> Iterator[Finding]:
+    path = f"{step.path}/split/arms"
+    for arm, share in step.arms.items():
+        if not ARM.fullmatch(arm):
+            yield source.finding(f"{path}/{arm}", "an arm has a name", "letters, digits, `-` and `_`")
+        if share == 0:
+            yield source.finding(f"{path}/{arm}", f"nobody draws {arm}: its share is nothing", "", "warning")
+        if arm == HOLDOUT and any(_goes_out(one) for one in walk(step.steps.get(arm, ()))):
+            message = f"the arm `{HOLDOUT}` gets nothing, and this sends"
+            yield source.finding(f"{step.path}/{arm}", message, "give the arm another name")
+        if arm != HOLDOUT and arm not in step.steps:
+            message = f"the arm {arm} has no steps: who draws it goes on after the split"
+            yield source.finding(f"{path}/{arm}", message, f"`{arm}: []` says that this is meant", "warning")
+
+
+def _act(step: Act, source: Source) -> Iterator[Finding]:
+    path = f"{step.path}/{step.verb}"
+    if step.verb != "set":
+        both = set(step.what.get("add", ())) & set(step.what.get("remove", ()))
+        if both:
+            yield source.finding(path, f"{', '.join(sorted(both))} is added and removed", "keep one of them")
+        return
+    for name, value in step.what.items():
+        at = f"{path}/{name}"
+        if name in KEPT_OUT:
+            yield source.finding(at, f"{name} is kept by consent alone, no scenario can set it", "leave it out")
+        elif name in ("tags", "consents", "segments"):
+            hint = "`tag: {add: [vip]}`" if name == "tags" else "leave it out"
+            yield source.finding(at, f"{name} cannot be set", hint)
+        elif "." in name or not name:
+            yield source.finding(at, "set names one field of the profile", "`set: {vip_since: 2026}`")
+        elif name == "timezone" and known_zone(str(value)) is None:
+            yield source.finding(at, f"{value} is no time zone", "an IANA zone, such as `Europe/Warsaw`")
 
 
 def _sent(scenario: Scenario, source: Source) -> Iterator[Finding]:
     """`since: sent(x)` and `until: {of: x}` name a message of this scenario."""
     names = {step.message for step in sends(scenario.steps)}
-    for path, name, told in _nodes(source.value, ""):
+    for path, name, told in nodes(source.value):
         if name not in ("since", "of") or not isinstance(told, str):
             continue
-        named = told if name == "of" else _name_in(told)
+        found = SENT.fullmatch(told)
+        named = told if name == "of" else found[1] if found else None
         if named is not None and named not in names:
             yield source.finding(path, f"no step sends `{named}`", near(named, names))
 
 
-def _name_in(since: str) -> str | None:
-    found = SENT.fullmatch(since)
-    return found[1] if found else None
+def _names(scenario: Scenario, source: Source) -> Iterator[Finding]:
+    """Names that differ by case alone are one file on many disks; splits of one name draw one lot."""
+    seen: dict[str, str] = {}
+    for step in sends(scenario.steps):
+        known = seen.setdefault(step.message.casefold(), step.message)
+        if known != step.message:
+            message = f"{step.message} and {known} are one file on many disks"
+            yield source.finding(f"{step.path}/send", message, "give it another name", "warning")
+    lots: dict[str, model.Split] = {}
+    for split in walk(scenario.steps):
+        if isinstance(split, model.Split) and lots.setdefault(split.name, split) is not split:
+            message = f"this split and that at {lots[split.name].path} have one name, and so draw one lot"
+            yield source.finding(f"{split.path}/split/name", message, "give it another name", "warning")

@@ -63,6 +63,17 @@ class ConditionReader:
         items = value if isinstance(value, list) else [value]
         return [self.text(f"{path}/{index}", item) for index, item in enumerate(items)]
 
+    def some(self, path: str, value: Any) -> list[str]:
+        """One text, or a list of at least one; none of them empty."""
+        items = value if isinstance(value, list) else [value]
+        found = self.texts(path, value)
+        for index, item in enumerate(items):
+            if item is None or item == "":
+                self.error(f"{path}/{index}", "nothing is named here", "leave it out, or name something")
+        if not items:
+            self.error(path, "nothing is named here", "leave it out, or name something")
+        return found
+
     def integer(self, path: str, value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -88,9 +99,9 @@ class ConditionReader:
         return found or time()
 
     def days(self, path: str, value: Any) -> tuple[Day, ...]:
-        named = self.texts(path, value)
+        named = self.some(path, value)
         for index, day in enumerate(named):
-            if day not in DAYS:
+            if day and day not in DAYS:
                 self.error(f"{path}/{index}", f"{day} is no day", f"one of: {', '.join(DAYS)}")
         return tuple(day for day in named if day in DAYS)
 
@@ -98,10 +109,23 @@ class ConditionReader:
         """A dotted path under one of the roots."""
         text = self.text(where, value)
         root = text.partition(".")[0]
-        if text and (not PATH.fullmatch(text) or root not in ROOTS):
+        if value is None or value == "":
+            self.error(where, "this must be a path", "for example `event.cart.id`")
+        elif text and (not PATH.fullmatch(text) or root not in ROOTS):
             hint = self.nearest(root, ROOTS) or f"a path begins with one of: {', '.join(ROOTS)}"
             self.error(where, f"{text} is no path", hint)
         return text
+
+    def event_type(self, path: str, value: Any) -> str:
+        """The type of an event; whether there is such a type, lint says."""
+        text = self.text(path, value)
+        if not text and (value is None or isinstance(value, str)):
+            self.error(path, "this must name an event", "for example `order.placed`")
+        return text
+
+    def optional(self, path: str, value: dict[str, Any], name: str) -> Condition | None:
+        """The condition under `name`, None where there is none. One that is there and says nothing is an error."""
+        return self.condition(f"{path}/{name}", value[name]) if name in value else None
 
     def condition(self, path: str, value: Any) -> Condition | None:
         if not isinstance(value, dict) or not value:
@@ -121,6 +145,8 @@ class ConditionReader:
             items = told if isinstance(told, list) else [told]
             found = [self.condition(f"{path}/{index}", item) for index, item in enumerate(items)]
             kept = tuple(one for one in found if one is not None)
+            if not items:
+                self.error(path, f"{name} of nothing", "leave it out, or list conditions")
             return All(of=kept) if name == "all" else AnyOf(of=kept)
         if name == "not":
             inner = self.condition(path, told)
@@ -137,6 +163,8 @@ class ConditionReader:
             if op in told and not isinstance(told[op], list):
                 self.error(f"{path}/{op}", f"{op} takes a list", f"`{{{op}: [a, b]}}`")
                 return None
+        if not told:
+            self.error(path, f"{name} is compared with nothing", f"`{{{name}: {{gte: 50}}}}`")
         if not compared:
             return None
         return compared[0] if len(compared) == 1 else All(of=tuple(compared))
@@ -156,8 +184,8 @@ class ConditionReader:
             return None
         self.known(path, told, ("event", "where", "within", "since", "times"))
         return Happened(
-            event=self.text(f"{path}/event", told["event"]),
-            where=self.condition(f"{path}/where", told["where"]) if told.get("where") else None,
+            event=self.event_type(f"{path}/event", told["event"]),
+            where=self.optional(path, told, "where"),
             since=self._since(path, told),
             times=self._times(f"{path}/times", told.get("times")),
         )

@@ -5,32 +5,24 @@ from collections.abc import Iterable
 from datetime import time, timedelta
 from typing import Any, Literal, cast
 
-from libs.domain.scenario.conditions import ConditionReader
 from libs.domain.scenario.durations import clock, days, months
 from libs.domain.scenario.model import (
     DAYS,
     Act,
-    DateTrigger,
     EventTrigger,
     Exit,
     If,
-    InactiveTrigger,
-    PriceTrigger,
-    RfmTrigger,
     Scenario,
-    SegmentTrigger,
     Send,
     Split,
     Step,
-    StockTrigger,
     Stop,
-    TagTrigger,
-    Trigger,
     Until,
     Wait,
     Window,
 )
 from libs.domain.scenario.source import Finding, ScenarioError, Source, read
+from libs.domain.scenario.triggers import TRIGGERS, TriggerReader
 
 FIELDS = (
     *("kurant", "id", "name", "description", "purpose", "legal_basis", "priority"),
@@ -38,10 +30,9 @@ FIELDS = (
 )
 VERBS = ("wait", "send", "if", "until", "split", "tag", "untag", "set", "webhook", "exit")
 CHANNELS = ("email", "sms", "push", "whatsapp", "viber")
-PERCENT = re.compile(r"\d{1,2}(\.\d+)?\s*%?")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
-__all__ = ["Finding", "ScenarioError", "parse", "parse_with_source"]
+__all__ = ["TRIGGERS", "Finding", "ScenarioError", "parse", "parse_with_source"]
 
 
 def parse(text: str, file: str = "scenario.yaml") -> Scenario:
@@ -59,7 +50,7 @@ def parse_with_source(text: str, file: str = "scenario.yaml") -> tuple[Scenario,
     return scenario, source
 
 
-class _Reader(ConditionReader):
+class _Reader(TriggerReader):
     def scenario(self) -> Scenario | None:
         """The whole file; None when it is beyond reading."""
         value = self.source.value
@@ -102,112 +93,6 @@ class _Reader(ConditionReader):
         self.error("again", "again is `{after: 7d}`, `never` or `always`")
         return None
 
-    def trigger(self, value: Any) -> Trigger | None:
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            self.error("trigger", "a trigger is a mapping", "for example `event: cart.updated`")
-            return None
-        kind = next((name for name in TRIGGERS if name in value), None)
-        if kind is None:
-            self.error("trigger", "this trigger is not known", f"one of: {', '.join(TRIGGERS)}")
-            return None
-        self.known("trigger", value, TRIGGERS[kind])
-        return cast(Trigger, getattr(self, f"_{kind}_trigger")(value))
-
-    def _event_trigger(self, value: dict[str, Any]) -> EventTrigger:
-        statuses = value.get("statuses") or []
-        if "nth" in value and isinstance(value["nth"], int) and value["nth"] < 1:
-            self.error("trigger/nth", "the first event is `nth: 1`")
-        return EventTrigger(
-            event=self.text("trigger/event", value["event"]),
-            where=self.condition("trigger/where", value["where"]) if value.get("where") else None,
-            nth=self.integer("trigger/nth", value["nth"]) if "nth" in value else None,
-            statuses=tuple(self.texts("trigger/statuses", statuses)),
-        )
-
-    def _date_trigger(self, value: dict[str, Any]) -> DateTrigger:
-        if value.get("every") not in (None, "year"):
-            self.error("trigger/every", "every can only be `year`")
-        before, after, by_calendar = self._around("trigger", value)
-        date = self.path("trigger/date", value["date"])
-        if date and date.partition(".")[0] not in ("profile", "event"):
-            self.error("trigger/date", f"{date} is neither of the profile nor of an event", "`profile.birthday`")
-        return DateTrigger(
-            date=date,
-            before=before,
-            after=after,
-            months=by_calendar,
-            at=self.clock("trigger/at", value["at"]) if "at" in value else None,
-            every="year" if value.get("every") == "year" else None,
-            late=self.duration("trigger/late", value["late"]) if "late" in value else None,
-        )
-
-    def _around(self, path: str, value: dict[str, Any]) -> tuple[timedelta | None, timedelta | None, int]:
-        """`before` and `after` as lengths of time, and what of them is months as months."""
-        found: dict[str, timedelta | None] = {"before": None, "after": None}
-        by_calendar = 0
-        for name, sign in (("before", -1), ("after", 1)):
-            if name in value:
-                length = self.duration(f"{path}/{name}", value[name])
-                count = months(value[name])
-                by_calendar += sign * count
-                found[name] = None if count else length
-        return found["before"], found["after"], by_calendar
-
-    def _inactive_trigger(self, value: dict[str, Any]) -> InactiveTrigger | None:
-        told = value["inactive"]
-        if not isinstance(told, dict) or not {"events", "for"} <= set(told) or not told["events"]:
-            self.error("trigger/inactive", "inactive needs `events` and `for`")
-            return None
-        self.known("trigger/inactive", told, ("events", "for"))
-        return InactiveTrigger(
-            events=tuple(self.texts("trigger/inactive/events", told["events"])),
-            lasting=self.duration("trigger/inactive/for", told["for"]),
-        )
-
-    def _told(self, name: str, value: dict[str, Any], fields: tuple[str, ...], example: str) -> dict[str, Any]:
-        """The mapping of a trigger, with at least one of its fields."""
-        told = value[name]
-        if not isinstance(told, dict) or not set(fields) & set(told):
-            self.error(f"trigger/{name}", f"{name} needs {' or '.join(fields)}", f"`{example}`")
-            return {}
-        self.known(f"trigger/{name}", told, fields)
-        return told
-
-    def _rfm_trigger(self, value: dict[str, Any]) -> RfmTrigger:
-        told = self._told("rfm", value, ("from", "to"), "rfm: {from: [loyal], to: [at-risk]}")
-        return RfmTrigger(
-            left=tuple(self.texts("trigger/rfm/from", told.get("from") or [])),
-            to=tuple(self.texts("trigger/rfm/to", told.get("to") or [])),
-        )
-
-    def _segment_trigger(self, value: dict[str, Any]) -> SegmentTrigger:
-        told = self._told("segment", value, ("enters", "leaves"), "segment: {enters: vip}")
-        return SegmentTrigger(
-            enters=self.text("trigger/segment/enters", told.get("enters")) or None,
-            leaves=self.text("trigger/segment/leaves", told.get("leaves")) or None,
-        )
-
-    def _tag_trigger(self, value: dict[str, Any]) -> TagTrigger:
-        told = self._told("tag", value, ("added", "removed"), "tag: {added: vip}")
-        return TagTrigger(
-            added=self.text("trigger/tag/added", told.get("added")) or None,
-            removed=self.text("trigger/tag/removed", told.get("removed")) or None,
-        )
-
-    def _stock_trigger(self, value: dict[str, Any]) -> StockTrigger:
-        if value["stock"] != "back":
-            self.error("trigger/stock", "stock can only be `back`")
-        return StockTrigger()
-
-    def _price_trigger(self, value: dict[str, Any]) -> PriceTrigger:
-        told = self._told("price", value, ("drops",), "price: {drops: 10%}")
-        drops = str(told.get("drops", "1%"))
-        if not PERCENT.fullmatch(drops):
-            self.error("trigger/price/drops", f"{drops} is no part of a price", "`10%`")
-        return PriceTrigger(drops=drops)
-
     def exits(self, value: Any) -> Iterable[Exit]:
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             where = f"exit/{index}"
@@ -215,15 +100,16 @@ class _Reader(ConditionReader):
                 self.error(where, "an exit names an event", "`- event: order.placed`")
                 continue
             self.known(where, item, ("event", "where"))
-            condition = self.condition(f"{where}/where", item["where"]) if item.get("where") else None
-            yield Exit(event=self.text(f"{where}/event", item["event"]), where=condition)
+            yield Exit(
+                event=self.event_type(f"{where}/event", item["event"]), where=self.optional(where, item, "where")
+            )
 
     def window(self, value: Any) -> Window | None:
         if not isinstance(value, dict):
             self.error("window", "a window is a mapping", '`{between: ["09:00", "20:00"]}`')
             return None
         self.known("window", value, ("between", "days", "holidays"))
-        between = value.get("between") or ["00:00", "24:00"]
+        between = value.get("between", ["00:00", "24:00"])
         if not isinstance(between, list) or len(between) != 2:
             self.error("window/between", "between has two times", '`["09:00", "20:00"]`')
             return None
@@ -232,7 +118,7 @@ class _Reader(ConditionReader):
         return Window(
             opens=opens,
             closes=closes,
-            days=self.days("window/days", value["days"]) if value.get("days") else DAYS,
+            days=self.days("window/days", value["days"]) if "days" in value else DAYS,
             skip_holidays=value.get("holidays") == "skip",
         )
 
@@ -257,7 +143,8 @@ class _Reader(ConditionReader):
         if verb in ("tag", "untag", "set", "webhook"):
             return self._act(path, cast(Literal["tag", "untag", "set", "webhook"], verb), value)
         if verb == "exit":
-            return Stop(path=path)
+            self.error(path, "exit stands by itself", "`- exit`")
+            return None
         return cast(Step | None, getattr(self, f"_{verb}")(path, value))
 
     def _act(self, path: str, verb: Literal["tag", "untag", "set", "webhook"], value: dict[str, Any]) -> Act | None:
@@ -285,24 +172,27 @@ class _Reader(ConditionReader):
 
     def _wait(self, path: str, value: dict[str, Any]) -> Wait | None:
         self.known(path, value, ("wait",))
-        told = value["wait"]
+        told, where = value["wait"], f"{path}/wait"
         if not isinstance(told, dict):
-            return self._wait_for(path, f"{path}/wait", told, None)
-        self.known(f"{path}/wait", told, ("for", "at", "until", "days", "before", "after"))
+            return self._wait_for(path, where, told, None)
         if "for" in told:
-            at = self.clock(f"{path}/wait/at", told["at"]) if "at" in told else None
-            return self._wait_for(path, f"{path}/wait/for", told["for"], at)
-        until = told.get("until")
-        if isinstance(until, str) and clock(until) is not None:
-            days = self.days(f"{path}/wait/days", told["days"]) if told.get("days") else ()
-            return Wait(path=path, until=clock(until), days=days)
-        if until is None:
-            self.error(f"{path}/wait", "a wait needs `for` or `until`", "`wait: 3d`")
+            self.known(where, told, ("for", "at"))
+            at = self.clock(f"{where}/at", told["at"]) if "at" in told else None
+            return self._wait_for(path, f"{where}/for", told["for"], at)
+        if "until" not in told:
+            self.known(where, told, ("for", "at", "until", "days", "before", "after"))
+            self.error(where, "a wait needs `for` or `until`", "`wait: 3d`")
             return None
-        before, after, by_calendar = self._around(f"{path}/wait", told)
+        until = told["until"]
+        if clock(until) is not None:
+            self.known(where, told, ("until", "days"))
+            chosen = self.days(f"{where}/days", told["days"]) if "days" in told else ()
+            return Wait(path=path, until=clock(until), days=chosen)
+        self.known(where, told, ("until", "before", "after"))
+        before, after, by_calendar = self._around(where, told)
         return Wait(
             path=path,
-            until_path=self.path(f"{path}/wait/until", until),
+            until_path=self.path(f"{where}/until", until),
             before=before,
             after=after,
             months=by_calendar,
@@ -318,18 +208,30 @@ class _Reader(ConditionReader):
 
     def _send(self, path: str, value: dict[str, Any]) -> Send:
         self.known(path, value, ("send", "channels", "late", "if", "coupon", "gateway"))
-        channels = self.texts(f"{path}/channels", value.get("channels") or ["email"])
+        channels = self.some(f"{path}/channels", value.get("channels", ["email"]))
         for index, channel in enumerate(channels):
-            if channel not in CHANNELS:
+            if channel and channel not in CHANNELS:
                 self.error(f"{path}/channels/{index}", f"{channel} is no channel", f"one of: {', '.join(CHANNELS)}")
         return Send(
             path=path,
             message=self.text(f"{path}/send", value["send"]),
             channels=tuple(channels),
             late=self.duration(f"{path}/late", value["late"]) if "late" in value else None,
-            condition=self.condition(f"{path}/if", value["if"]) if value.get("if") else None,
-            coupon=value.get("coupon"),
+            condition=self.optional(path, value, "if"),
+            coupon=self._coupon(f"{path}/coupon", value["coupon"]) if "coupon" in value else None,
         )
+
+    def _coupon(self, path: str, told: Any) -> dict[str, Any] | None:
+        if not isinstance(told, dict) or not isinstance(told.get("pool"), str):
+            self.error(path, "a coupon names its pool", "`coupon: {pool: autumn, valid: 72h}`")
+        if not isinstance(told, dict):
+            return None
+        self.known(path, told, ("pool", "valid", "only_for"))
+        if "valid" in told:
+            self.duration(f"{path}/valid", told["valid"])
+        if "only_for" in told:
+            self.path(f"{path}/only_for", told["only_for"])
+        return told
 
     def _if(self, path: str, value: dict[str, Any]) -> If | None:
         self.known(path, value, ("if", "then", "else"))
@@ -352,9 +254,9 @@ class _Reader(ConditionReader):
         self.known(f"{path}/until", told, ("event", "of", "where"))
         return Until(
             path=path,
-            event=self.text(f"{path}/until/event", told["event"]),
+            event=self.event_type(f"{path}/until/event", told["event"]),
             of=self.text(f"{path}/until/of", told.get("of")) or None,
-            where=self.condition(f"{path}/until/where", told["where"]) if told.get("where") else None,
+            where=self.optional(f"{path}/until", told, "where"),
             within=self.duration(f"{path}/within", value["within"]),
             then=self.steps(f"{path}/then", value.get("then") or []),
             otherwise=self.steps(f"{path}/else", value.get("else") or []),
@@ -365,6 +267,7 @@ class _Reader(ConditionReader):
         if not isinstance(told, dict) or not isinstance(told.get("arms"), dict):
             self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
             return None
+        self.known(f"{path}/split", told, ("name", "arms"))
         arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
         self.known(path, value, ("split", *arms))
         if not told.get("name"):
@@ -373,15 +276,3 @@ class _Reader(ConditionReader):
             self.error(f"{path}/split/arms", "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
         steps = {arm: self.steps(f"{path}/{arm}", value[arm]) for arm in arms if arm in value}
         return Split(path=path, name=str(told.get("name") or ""), arms=arms, steps=steps)
-
-
-TRIGGERS: dict[str, tuple[str, ...]] = {
-    "event": ("event", "where", "nth", "statuses"),
-    "date": ("date", "before", "after", "at", "every", "late"),
-    "inactive": ("inactive",),
-    "rfm": ("rfm",),
-    "segment": ("segment",),
-    "tag": ("tag",),
-    "stock": ("stock",),
-    "price": ("price",),
-}

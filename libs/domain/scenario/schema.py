@@ -59,7 +59,13 @@ def scenario_schema() -> Json:
             description={"type": "string"},
             purpose=text("a consent purpose of the shop; `transactional` names its legal basis instead"),
             legal_basis=text("of a transactional scenario, such as `contract`"),
-            priority={"type": "integer", "default": 50, "description": "of several the higher goes first"},
+            priority={
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 100,
+                "default": 50,
+                "description": "of several the higher goes first",
+            },
             trigger=ref("trigger"),
             key={**ref("path"), "description": "one running enrolment per value; default: the profile"},
             again={
@@ -209,7 +215,7 @@ def _steps() -> Json:
             channels={**some(ref("channel")), "description": "the first that consent and reachability allow"},
             late={**length, "description": "not later than that after it was due; default 3d"},
             if_=ref("condition"),
-            coupon={"type": "object"},
+            coupon=obj(("pool",), pool=text("of codes"), valid=length, only_for=ref("path")),
             gateway=text(),
         ),
         "if": obj(("if",), if_=ref("condition"), then=steps, else_=steps),

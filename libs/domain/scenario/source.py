@@ -9,11 +9,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 DEEPEST = 40
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing to mend: where (line and column count from 1), what, and what to do."""
+    """One thing to mend: where (line and column count from 1), what, and what to do.
+
+    An `error` keeps from publishing, a `warning` does not, `info` is nothing to mend.
+    """
 
     file: str
     line: int
@@ -21,7 +25,7 @@ class Finding:
     path: str
     message: str
     hint: str = ""
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 class ScenarioError(ValueError):
@@ -41,9 +45,7 @@ class Source:
     value: Any = None
     positions: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def finding(
-        self, path: str, message: str, hint: str = "", severity: Literal["error", "warning"] = "error"
-    ) -> Finding:
+    def finding(self, path: str, message: str, hint: str = "", severity: Severity = "error") -> Finding:
         """A finding at a node, or at the nearest one above it."""
         near = path
         while near and near not in self.positions:

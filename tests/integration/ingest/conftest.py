@@ -142,7 +142,7 @@ def make_door(database: Database, wire: Any, clock: ManualClock) -> Door:
     parts = make_parts(database, wire, clock)
     intake = Intake(database=database, producer=wire, clock=clock, secrets=SECRETS)
     app = build("ingest", clock=clock, checks={})
-    routes.install(app, parts, intake.accept, lambda: 0)
+    routes.install(app, parts, intake, lambda: 0)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
     return Door(app, client, database, wire, clock, intake, Drain(database=database, intake=intake, clock=clock))

@@ -26,7 +26,8 @@ async def test_an_event_is_accepted_and_published_in_canonical_form(door: Door) 
     assert (envelope.shop, envelope.type, envelope.id) == ("demo", "cart.updated", "e-1")
     assert (envelope.source, envelope.time) == ("/shops/demo/web", datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
     assert event.received_at == NOW
-    assert event.data == {"cart": {"id": "c-1", "value": "249.00"}, "first_name": "Anna"}
+    cart = {"id": "c-1", "value": "249.00"}
+    assert event.data == {"cart": cart, "first_name": "Anna", "timezone_hint": "Europe/Warsaw"}
     (contacts,) = door.contacts()
     assert isinstance(contacts, ContactsTold)
     assert [(c.channel, c.address) for c in contacts.contacts] == [
@@ -257,3 +258,23 @@ async def test_metrics_have_bounded_labels(door: Door) -> None:
 async def test_questions_that_cannot_be_answered(door: Door, asked: dict[str, Any]) -> None:
     answer = await door.client.post("/v1/profiles/resolve", json={"shop": "demo"} | asked, headers=KEY)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("type", "data", "hint"),
+    [
+        ("cart.updated", {"phone": "+1 212 555 0123"}, "America/New_York"),
+        ("profile.updated", {"country": "US", "postal_code": "94105"}, "America/Los_Angeles"),
+        ("profile.updated", {"phone": "601000000", "country": "US", "postal_code": "94105"}, "Europe/Warsaw"),
+        ("profile.updated", {"country": "US"}, None),
+        ("custom.store_visited", {"country": "DE"}, None),
+        ("profile.updated", {"country": "DE", "timezone_hint": "Europe/Paris"}, "Europe/Paris"),
+        ("profile.logged_in", {}, None),
+    ],
+)
+async def test_where_a_customer_lives_is_guessed_from_what_is_certain(
+    door: Door, type: str, data: dict[str, Any], hint: str | None
+) -> None:
+    """The place that a custom event names need not be the customer's."""
+    await door.take(door.event(type, user_id="1", **data))
+    assert door.events()[-1][1].data.get("timezone_hint") == hint

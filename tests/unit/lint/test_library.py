@@ -55,7 +55,7 @@ def test_there_is_nothing_to_mend(folder: Path) -> None:
     """What is said of a scenario is what this version cannot do; where that is too much, it is kept apart."""
     files = read_bundle(folder)
     findings = check_bundle(files)
-    assert [one for one in findings if "this version" not in one.message] == []
+    assert [one for one in findings if one.severity != "info" and "this version" not in one.message] == []
     assert bool(errors(findings)) is (folder.parent == LATER)
     assert parse(files["scenario.yaml"]).id == folder.name
 
