@@ -145,15 +145,19 @@ def export(
     """Write every customer's figures and scores as CSV."""
     target = find(data)
     count = 0
+    part = file.with_name(f"{file.name}.part")
     try:
-        with file.open("w", encoding="utf-8", newline="") as opened:
+        with part.open("w", encoding="utf-8", newline="") as opened:
             writer = csv.DictWriter(opened, CUSTOMER, extrasaction="ignore")
             writer.writeheader()
             for row in _customers(target, target.shop(shop), segment):
                 writer.writerow(row)
                 count += 1
+        part.replace(file)
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
     if as_json:
         show_json({"file": str(file), "customers": count})
     else:

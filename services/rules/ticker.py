@@ -185,6 +185,7 @@ class Scorer:
                 log.warning("waiting for a downstream", error=str(error))
                 await pause(stop, 1.0)
                 continue
+            await pause(stop, self._pace)  # a clock that runs fast makes runs due faster than they are made
             waiting = {
                 asyncio.ensure_future(self._clock.sleep_until(at, self._wake)),
                 asyncio.ensure_future(stop.wait()),
@@ -307,7 +308,8 @@ class Scorer:
         RFM_SECONDS.labels(kind).observe(time.perf_counter() - began)
         RFM_CUSTOMERS.labels(case.shop, kind).set(ran.customers)
         RFM_CHANGES.labels(case.shop).inc(ran.changed)
-        log.info("RFM was computed", shop=case.shop, kind=kind, customers=ran.customers, changed=ran.changed)
+        if kind == "full" or ran.changed:
+            log.info("RFM was computed", shop=case.shop, kind=kind, customers=ran.customers, changed=ran.changed)
         return ran
 
     async def _full(self, connection: Connection, case: Case, cuts: Cuts | None) -> tuple[Result | None, Result]:
