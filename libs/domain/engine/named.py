@@ -11,6 +11,7 @@ from libs.domain.engine.state import Happened
 from libs.domain.scenario.match import ORDERED, History, holds
 from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Not, Relative, Segment
 from libs.domain.scenario.model import Happened as HappenedCondition
+from libs.domain.scenario.outlook import cheap_first
 
 Key = tuple[str, str]
 """What can change a verdict: `event` and a type, `trait` and its name; or `tags`, `consents`, `rfm`, `cart`, `order`,
@@ -23,13 +24,15 @@ CONSENT = "consent.changed"
 class Named:
     """One version of a segment.
 
-    `keys` are what can change its verdict, apart from time. `asks` are the event types whose past it looks at. `empty`
-    is its verdict on somebody of whom nothing is known.
+    `quick` is the condition in the order in which it is judged fastest. `keys` are what can change its verdict, apart
+    from time. `asks` are the event types whose past it looks at. `empty` is its verdict on somebody of whom nothing is
+    known.
     """
 
     id: str
     version: int
     condition: Condition
+    quick: Condition
     keys: frozenset[Key]
     asks: dict[str, Asked]
     empty: bool
@@ -70,6 +73,7 @@ def compile_segment(segment: Segment, version: int) -> Named:
         id=segment.id,
         version=version,
         condition=segment.condition,
+        quick=cheap_first(segment.condition),
         keys=frozenset(_keys(segment.condition)),
         asks=asked_by(segment.condition),
         empty=holds(segment.condition, {"profile": {"consents": {}}, "zone": "UTC"}, nothing),

@@ -120,7 +120,7 @@ def _judge(turn: Turn, found: Iterable[Named], at: datetime) -> None:
     """Judge as things are now; `at` is when what has changed them happened."""
     scope, history = turn.scope(_nothing(turn), None), turn.history()
     for segment in found:
-        verdict, until = outlook(segment.condition, scope, history)
+        verdict, until = outlook(segment.quick, scope, history)
         _note(turn, segment, at, verdict, until)
     _await(turn)
 
@@ -135,7 +135,7 @@ def _by_time(turn: Turn, now: datetime) -> None:
         if segment is None:
             turn.profile.segments[name].next = None
             continue
-        verdict, until = outlook(segment.condition, scope, history)
+        verdict, until = outlook(segment.quick, scope, history)
         _note(turn, segment, moment, verdict, until)
 
 

@@ -22,7 +22,7 @@ Outlook = tuple[bool, datetime | None]
 def outlook(condition: Condition, scope: Scope, history: History) -> Outlook:
     """Whether the condition holds, and the first moment after `history.now` at which time alone may change that."""
     if isinstance(condition, All | AnyOf):
-        return _together([outlook(part, scope, history) for part in condition.of], isinstance(condition, All))
+        return _together(condition, scope, history, isinstance(condition, All))
     if isinstance(condition, Not):
         verdict, until = outlook(condition.of, scope, history)
         return not verdict, until
@@ -33,14 +33,21 @@ def outlook(condition: Condition, scope: Scope, history: History) -> Outlook:
     return verdict, _moving(condition, told, scope, history, verdict) if isinstance(told, Relative) else None
 
 
-def _together(parts: list[Outlook], whole: bool) -> Outlook:
-    """Of all (`whole`) or any. What holds as a whole may end with any part; what fails waits for all that fail."""
-    verdict = all(one for one, _ in parts) if whole else any(one for one, _ in parts)
-    if verdict is whole:
-        return verdict, min((until for _, until in parts if until is not None), default=None)
-    stubborn = [until for one, until in parts if one is verdict]
-    moments = [until for until in stubborn if until is not None]
-    return verdict, max(moments, default=None) if len(moments) == len(stubborn) else None
+def _together(condition: All | AnyOf, scope: Scope, history: History, whole: bool) -> Outlook:
+    """Of all (`whole`) or any. What holds as a whole may end with any part; what fails waits for all that fail, and
+    where one of these never changes by itself the others need no look.
+    """
+    ends: list[datetime] = []
+    failing: list[datetime] = []
+    for part in condition.of:
+        verdict, until = outlook(part, scope, history)
+        if verdict is whole:
+            ends += [until] if until is not None else []
+        elif until is None:
+            return not whole, None
+        else:
+            failing.append(until)
+    return (not whole, max(failing)) if failing else (whole, min(ends, default=None))
 
 
 def _happened(condition: Happened, scope: Scope, history: History) -> Outlook:
@@ -89,3 +96,21 @@ def _candidates(found: datetime, told: Relative, scope: Scope) -> Iterator[datet
             yield at_local(start + timedelta(days=ahead), time(), name)
     except (OverflowError, ValueError):
         return
+
+
+def cheap_first(condition: Condition) -> Condition:
+    """The same condition, with what is judged at a glance before what looks through the past."""
+    if isinstance(condition, Not):
+        return Not(of=cheap_first(condition.of))
+    if isinstance(condition, All | AnyOf):
+        parts = tuple(sorted(map(cheap_first, condition.of), key=_cost))
+        return All(of=parts) if isinstance(condition, All) else AnyOf(of=parts)
+    return condition
+
+
+def _cost(condition: Condition) -> int:
+    if isinstance(condition, All | AnyOf):
+        return 1 + max(map(_cost, condition.of), default=0)
+    if isinstance(condition, Not):
+        return _cost(condition.of)
+    return 0 if isinstance(condition, Compare) else 1 + (condition.where is not None)

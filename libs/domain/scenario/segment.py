@@ -79,9 +79,11 @@ class _Reader(ConditionReader):
         return text
 
     def _part(self, path: str, name: str, told: Any) -> Condition | None:
-        values = told.values() if isinstance(told, dict) else (told,)
-        if name not in ("all", "any", "not", "happened") and "key" in [one for one in values if isinstance(one, str)]:
-            self.error(path, "`key` is of an enrolment, and nobody is enrolled in a segment", "compare with a value")
+        if name not in ("all", "any", "not", "happened"):
+            compared = {f"{path}/{op}": one for op, one in told.items()} if isinstance(told, dict) else {path: told}
+            for at, one in compared.items():
+                if isinstance(one, str) and one == "key":
+                    self.error(at, "`key` is of an enrolment, and nobody is enrolled in a segment", "name a value")
         return super()._part(path, name, told)
 
     def _happened(self, path: str, told: Any) -> Condition | None:

@@ -57,7 +57,7 @@ def test_it_is_read() -> None:
         ("{event.cart.value: ^1}", "event.cart.value has no meaning in a segment", "happened"),
         ("{key: ^1}", "key has no meaning", "happened"),
         ("{profile.level: ^key}", "`key` is of an enrolment", "value"),
-        ("{profile.level: ^{eq: key}}", "`key` is of an enrolment", "value"),
+        ("{profile.level: {eq: ^key}}", "`key` is of an enrolment", "value"),
         ("{profile: ^{exists: true}}", "profile is no field", "`profile.<field>`"),
         ("{profile.segments: ^{contains: x}}", "cannot ask for segments", "repeat"),
         ("{happened: {event: ^segment.entered}}", "cannot ask for segments", "repeat"),
@@ -114,8 +114,10 @@ def test_lint_knows_events_fields_and_how_long_is_remembered() -> None:
     assert (severity, message, hint) == ("error", "no event `order.placd` exists", "did you mean `order.placed`?")
     ((severity, message, _),) = found("{happened: {event: order.placed, within: 401d}}")
     assert (severity, "400 days" in message) == ("error", True)
-    ((severity, message, _),) = found("{happened: {event: order.placed, where: {event.order.value: 1}}}")
-    assert (severity, "400 such events" in message) == ("warning", True)
+    ((severity, message, _),) = found("{happened: {event: order.placed, where: {event.cart.value: 1}}}")
+    assert (severity, message) == ("warning", "no order.placed has `cart`")
+    ((severity, message, _),) = found("{profile.consents.email.marketing: yes}")
+    assert (severity, "no status of a consent" in message) == ("error", True)
     ((severity, _, hint),) = found("{not: {any: [{profile.langage: pl}]}}")
     assert (severity, hint) == ("warning", "did you mean `profile.language`?")
     assert found("{happened: {event: custom.mine}}") == []
