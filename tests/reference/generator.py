@@ -33,8 +33,10 @@ class Author:
 
     def __init__(self, source: random.Random) -> None:
         self.pick = source.choice
-        self.chance = lambda share: source.random() < share
         self.source = source
+
+    def chance(self, share: float) -> bool:
+        return self.source.random() < share
 
     def scenario(self, id: str) -> Json:
         trigger = self.trigger()

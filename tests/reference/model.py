@@ -24,7 +24,7 @@ arrivals one by one, so it knows what was known at each moment, and treats such 
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from libs.domain import ids
 from libs.domain.scenario import model
@@ -57,7 +57,7 @@ class Reference:
         self.scenarios = sorted(scenarios, key=lambda one: (-one.priority, one.id))
         self.lots = lots
         self.facts = Facts()
-        self.now = datetime.min
+        self.now = datetime.min.replace(tzinfo=UTC)
         self.runs: list[Run] = []
         self.messages: list[Message] = []
         self.judged: dict[tuple[str, str], list[str]] = {}
@@ -102,7 +102,9 @@ class Reference:
         after = self.facts.tags()
         named = event.data.get("tags", []) if event.type in ("profile.tagged", "profile.untagged") else after | before
         names = list(dict.fromkeys(named)) if isinstance(named, list) else sorted(named)
-        self._react(event, [one for one in names if one in after - before], [one for one in names if one in before - after])
+        self._react(
+            event, [one for one in names if one in after - before], [one for one in names if one in before - after]
+        )
         self._look_again()
         self._settle()
 
@@ -226,8 +228,7 @@ class Reference:
     def is_exit(self, scenario: model.Scenario, event: Event, key: str) -> bool:
         """Whether an event is a way out of a scenario for a key."""
         return any(
-            way.event == event.type
-            and (way.where is None or holds(way.where, self.scope(event, key), self._history()))
+            way.event == event.type and (way.where is None or holds(way.where, self.scope(event, key), self._history()))
             for way in scenario.exits
         )
 

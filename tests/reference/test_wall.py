@@ -5,6 +5,7 @@
 
 import os
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -41,7 +42,9 @@ def clocks(edge: Edge) -> list[time]:
 
 
 def starts(edge: Edge) -> list[datetime]:
-    return [edge[0] + one for one in (-49 * HOUR, -25 * HOUR, -HOUR, -MINUTE, 0 * HOUR, MINUTE, 20 * MINUTE, 50 * MINUTE, 3 * HOUR)]  # fmt: skip
+    """Moments around an edge."""
+    minutes = (-49 * 60, -25 * 60, -60, -1, 0, 1, 20, 50, 180)
+    return [edge[0] + number * MINUTE for number in minutes]
 
 
 @pytest.mark.timeout(3600)
@@ -78,7 +81,7 @@ def test_days_count_by_the_calendar_and_hours_by_the_clock(name: str) -> None:
 def test_windows(name: str) -> None:
     for edge, wall in some(name):
         times = clocks(edge)
-        for opens, closes in [*zip(times, times[1:], strict=False), (times[-1], times[1]), (times[2], None)]:
+        for opens, closes in [*pairwise(times), (times[-1], times[1]), (times[2], None)]:
             day = wall.at(edge[0]).date()
             if closes and wall.comes(day, opens) == wall.comes(day, closes):
                 continue  # all of it is jumped over: test_known.py

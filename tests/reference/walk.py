@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from libs.domain import ids
@@ -28,7 +28,7 @@ class Pause:
     due: Callable[[], datetime]
 
 
-TOLD = Pause("told", lambda: datetime.max)
+TOLD = Pause("told", lambda: datetime.max.replace(tzinfo=UTC))
 """Others react first to what a step has changed."""
 
 

@@ -46,6 +46,8 @@ class Wall:
         self._first: dict[datetime, datetime] = {}
         for number, shown in enumerate(shows):
             self._first.setdefault(shown, start + number * MINUTE)
+        self.next = cache(self._next)
+        self.open = cache(self._open)
 
     def comes(self, day: date, clock: time) -> datetime:
         """The first minute at which it has come to that time of that day; what is jumped over comes after it."""
@@ -58,8 +60,7 @@ class Wall:
         """What it shows."""
         return self._shows[int((moment - self._start) / MINUTE)]
 
-    @cache
-    def next(self, start: datetime, clock: time, days: tuple[str, ...] = ()) -> datetime:
+    def _next(self, start: datetime, clock: time, days: tuple[str, ...] = ()) -> datetime:
         """The first time at or after `start` that it comes to `clock`, on one of `days`."""
         today = self.at(start).date()
         ahead = (today + n * DAY for n in range(-1, 9))
@@ -69,8 +70,7 @@ class Wall:
             if (not days or DAYS[day.weekday()] in days) and (came := self.comes(day, clock)) >= start
         )
 
-    @cache
-    def open(self, start: datetime, opens: time, closes: time | None, days: tuple[str, ...]) -> datetime:
+    def _open(self, start: datetime, opens: time, closes: time | None, days: tuple[str, ...]) -> datetime:
         """The first minute at or after `start` in which a window is open: every minute is asked."""
         spans = []
         for n in range(-2, 9):
