@@ -96,7 +96,7 @@ def differs(told: Case) -> bool:
 
 def _smaller(told: Case) -> Iterator[Case]:
     for place, arrival in enumerate(told.arrivals):
-        if arrival.id == BEGUN:
+        if arrival.id.startswith(BEGUN):
             continue  # without it the case would be one of those that are avoided
         yield replace(told, arrivals=told.arrivals[:place] + told.arrivals[place + 1 :])
     for place in range(len(told.scenarios)):

@@ -124,8 +124,8 @@ class Facts:
         }
 
     def first(self) -> datetime | None:
-        """When the customer was first seen."""
-        return min((event.time for event in self.told if event.heard), default=None)
+        """When the customer was first seen; what scenarios change is nothing of the customer's."""
+        return min((event.time for event in self.told if event.heard and event.teaches), default=None)
 
 
 def _tags(tags: set[str] | None, event: Event) -> set[str] | None:

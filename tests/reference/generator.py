@@ -18,7 +18,7 @@ SPANS = (timedelta(hours=2), timedelta(hours=30), timedelta(days=6), timedelta(d
 
 
 BEGUN = "begun"
-"""The event with which a case begins in which it matters when the customer was first seen."""
+"""How the ids of events begin with which a case does in which it matters when the customer was first seen."""
 AVOIDED = {
     "first seen": "an inactive scenario, and news of before the customer was first seen",
     "order.known": "a date that an event brought, and another zone",
@@ -224,8 +224,8 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
     kinds = _kinds(scenarios)
     exits = [way["event"] for one in scenarios if one["trigger"].get("date") == PLANNED for way in one.get("exit", ())]
     arrivals: list[Arrival] = []
-    if "inactive" in repr(scenarios) or PLANNED in _dates(scenarios):  # first seen, order.known
-        arrivals.append(Arrival(start, "product.viewed", start - timedelta(seconds=1), BEGUN, {}))
+    for number, type in enumerate(_first(scenarios)):
+        arrivals.append(Arrival(start, type, start - timedelta(seconds=1 + number), f"{BEGUN} {number}", {}))
     for number, minute in enumerate(sorted(minutes)):
         time = start + timedelta(minutes=minute)
         kind = source.choice(kinds) if source.random() < 0.85 else source.choice([*HEARD, "profile.updated", "zone"])
@@ -248,6 +248,15 @@ def written(seed: int) -> list[Json]:
         made = [author.scenario(f"s{number}") for number in range(source.choice([1, 1, 1, 2, 2, 3]))]
         if PLANNED not in _dates(made) or "timezone" not in repr(made):  # order.known
             return made
+
+
+def _first(scenarios: list[Json]) -> list[str]:
+    """What a case begins with. What a date brings about may be of before anybody was seen."""
+    silent = [one["trigger"]["inactive"]["events"][0] for one in scenarios if "inactive" in one["trigger"]]
+    dated = any("date" in one["trigger"] for one in scenarios)
+    if silent and dated:
+        return silent  # first seen
+    return ["product.viewed"] if silent or PLANNED in _dates(scenarios) else []  # first seen, order.known
 
 
 def _dates(scenarios: list[Json]) -> list[str]:

@@ -142,17 +142,18 @@ def _send(world: "Reference", run: Run, step: model.Send) -> Iterator[Pause]:
         return first if first > world.now else next_open(window, world.now, world.zone())
 
     while True:
-        run.at = world.now if put_off == world.now else began
+        moved = put_off is not None and run.seen_due != put_off
+        opened = put_off is not None and not moved
+        run.at = world.now if opened else began
         if step.condition is not None and not _holds(world, run, step.condition):
             return
-        moved = put_off is not None and put_off != world.now
         if "window and zone" in world.today and moved:
             asked = max(world.now, began)
-        if window is None or (world.now > began + late and asked == world.now and put_off != world.now):
+        if window is None or (world.now > began + late and asked == world.now and not opened):
             break
         if opens() <= world.now:
             first = next_open(window, asked, world.zone())
-            run.at = first if first > asked and put_off != world.now else run.at
+            run.at = first if first > asked and not opened else run.at
             break
         put_off = opens()
         yield Pause("window", opens)
