@@ -110,6 +110,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         topics=[topic.name for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES)],
         applier=applier,
         forget=rules.forget,
+        read_first=(topics.EVENTS.name, topics.DUE.name),
         instance=settings.instance,
     )
     app = build(
