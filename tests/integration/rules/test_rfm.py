@@ -117,7 +117,7 @@ async def test_returns_and_cancellations_count(shop: Shop) -> None:
     told = await shop.changes()
     assert said(told) == sorted(
         [
-            (profile("anna"), "good", "good", True),
+            (profile("anna"), "good", "good", False),
             (profile("bob"), "good", None, False),
             (profile("eve"), "good", None, False),
         ]
@@ -241,7 +241,7 @@ async def test_merged_into_one_who_never_bought(shop: Shop) -> None:
     await shop.tell(*await shop.tell(event("profile.merged", "old", NOW, {"into": profile("new")})))
     await shop.compute()
     assert await shop.scores() == {profile("new"): ("good", 4, 1, 2)}
-    assert said(await shop.changes()) == [(profile("new"), "good", "good", True)]
+    assert said(await shop.changes()) == [(profile("new"), "good", "good", False)]
     assert len(await shop.rows("SELECT 1 FROM rules.rfm_history WHERE profile = $1", profile("new"))) == 2
 
 
