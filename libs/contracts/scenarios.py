@@ -1,4 +1,4 @@
-"""`kurant.scenarios.v1`: published versions of scenarios and segments (immutable, I8), and which of them is live."""
+"""`kurant.scenarios.v1`: published versions (immutable, I8) of scenarios, segments and RFM rules, and which is live."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -51,3 +51,13 @@ class SegmentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     state: SegmentStanding
     changed_at: datetime
+
+
+class RfmPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of a shop's RFM rules as its author wrote them (docs/rfm.md). Key `shop/rfm.yaml`."""
+
+    TYPE: ClassVar[str] = "kurant.rfm.published"
+
+    version: int
+    published_at: datetime
+    text: str

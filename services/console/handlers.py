@@ -12,6 +12,7 @@ from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
 from libs.contracts.envelope import Message
 from libs.contracts.scenarios import (
+    RfmPublished,
     ScenarioPublished,
     ScenarioState,
     SegmentPublished,
@@ -22,11 +23,12 @@ from libs.contracts.scenarios import (
 from libs.domain import ids
 from libs.domain.lint.check import check_bundle
 from libs.domain.lint.segment import check_segment
+from libs.domain.rfm.parse import parse as parse_rfm
 from libs.domain.scenario.diff import compare
 from libs.domain.scenario.model import Scenario, Segment
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.segment import parse_segment
-from libs.domain.scenario.source import Finding
+from libs.domain.scenario.source import Finding, ScenarioError
 
 SOURCE = "/kurant/console"
 MOST_FILES = 200
@@ -38,18 +40,20 @@ SUMS = ("applied", "duplicates", "quarantined")
 FATES = ("fired", "cancelled", "expired", "pending")
 ENDS = ("sent", "suppressed", "failed", "expired", "unknown", "pending")
 Files = dict[str, str]
-KindName = Literal["scenario", "segment"]
+KindName = Literal["scenario", "segment", "rfm"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Something that is published in versions: its `main` file, how it is checked and read, what it can be told."""
+    """Something that is published in versions: its `main` file, how it is checked, how its id and name are read, what
+    it can be told.
+    """
 
     name: KindName
     main: str
     verbs: tuple[str, ...]
     check: Callable[[Files], list[Finding]]
-    read: Callable[[str], Scenario | Segment]
+    named: Callable[[str], tuple[str, str]]
 
     @property
     def plural(self) -> str:
@@ -57,10 +61,34 @@ class Kind:
         return f"{self.name}s"
 
 
+def _named(read: Callable[[str], Scenario | Segment]) -> Callable[[str], tuple[str, str]]:
+    def named(text: str) -> tuple[str, str]:
+        told = read(text)
+        return told.id, told.name
+
+    return named
+
+
+def _check_rfm(files: Files) -> list[Finding]:
+    try:
+        parse_rfm(files[RFM.main])
+    except ScenarioError as error:
+        return list(error.findings)
+    return []
+
+
 SCENARIO = Kind(
-    name="scenario", main="scenario.yaml", verbs=("pause", "resume", "archive"), check=check_bundle, read=parse
+    name="scenario",
+    main="scenario.yaml",
+    verbs=("pause", "resume", "archive"),
+    check=check_bundle,
+    named=_named(parse),
 )
-SEGMENT = Kind(name="segment", main="segment.yaml", verbs=("archive",), check=check_segment, read=parse_segment)
+SEGMENT = Kind(
+    name="segment", main="segment.yaml", verbs=("archive",), check=check_segment, named=_named(parse_segment)
+)
+RFM = Kind(name="rfm", main="rfm.yaml", verbs=(), check=_check_rfm, named=lambda _: ("rfm", "RFM"))
+"""The rules of a shop's RFM: there is one of them, and nothing to tell it."""
 
 
 class Ref(NamedTuple):
@@ -82,7 +110,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Current:
-    """A scenario or a segment as it stands; `digest` is of its current version."""
+    """What is published as it stands; `digest` is of its current version."""
 
     version: int
     state: str
@@ -155,13 +183,15 @@ def transition(ref: Ref, current: Current | None, verb: str) -> str:
 
 
 def news(ref: Ref, current: Current, versions: Sequence[Untold]) -> list[Outgoing]:
-    """The records that tell of versions, then of the state. The same ones whenever they are made (I3)."""
-    key = f"{ref.shop}/{ref.id}" if ref.kind == "scenario" else f"{ref.shop}/segments/{ref.id}"
+    """The records that tell of versions, then of the state (RFM rules have none). The same ones whenever they are made
+    (I3).
+    """
+    key = _key(ref)
     records = [
         outgoing(
             topics.SCENARIOS,
             _published(ref, one),
-            key=f"{key}@{one.version}",
+            key=key if ref.kind == "rfm" else f"{key}@{one.version}",
             id=ids.derive(f"{ref.kind}-published", ref.shop, ref.id, one.version),
             source=SOURCE,
             shop=ref.shop,
@@ -169,6 +199,8 @@ def news(ref: Ref, current: Current, versions: Sequence[Untold]) -> list[Outgoin
         )
         for one in versions
     ]
+    if ref.kind == "rfm":
+        return records
     changed = current.changed_at
     records.append(
         outgoing(
@@ -184,7 +216,16 @@ def news(ref: Ref, current: Current, versions: Sequence[Untold]) -> list[Outgoin
     return records
 
 
+def _key(ref: Ref) -> str:
+    """Of the state; a version adds its number. Of RFM rules only the newest matter, so all have this one."""
+    if ref.kind == "rfm":
+        return f"{ref.shop}/{RFM.main}"
+    return f"{ref.shop}/{ref.id}" if ref.kind == "scenario" else f"{ref.shop}/segments/{ref.id}"
+
+
 def _published(ref: Ref, one: Untold) -> Message:
+    if ref.kind == "rfm":
+        return RfmPublished(version=one.version, published_at=one.published_at, text=one.files[RFM.main])
     if ref.kind == "segment":
         return SegmentPublished(segment=ref.id, version=one.version, published_at=one.published_at, files=one.files)
     return ScenarioPublished(scenario=ref.id, version=one.version, published_at=one.published_at, files=one.files)

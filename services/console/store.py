@@ -1,8 +1,8 @@
 """Every SQL statement of the console.
 
-Scenarios and segments are kept alike, told apart by `kind`. `told` says whether Kafka has acknowledged a row. A row is
-only ever published by who holds the lock on its scenario, so that states reach Kafka in the order in which they were
-decided.
+Scenarios, segments and the rules of RFM are kept alike, told apart by `kind`. `told` says whether Kafka has
+acknowledged a row. A row is only ever published by who holds the lock on its scenario, so that states reach Kafka in
+the order in which they were decided.
 """
 
 from collections.abc import Sequence

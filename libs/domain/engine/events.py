@@ -7,7 +7,7 @@ from datetime import datetime
 
 from libs.domain.engine import run, segments, watch
 from libs.domain.engine.enter import enter, judged, key_of
-from libs.domain.engine.learn import Learned, learn
+from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
@@ -30,7 +30,12 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     settle(turn)
     zone = turn.zone() if event.data.keys() & ZONES else None
     learned = learn(profile, event, turn.index.products)
-    _react(turn, event, learned, traceparent)
+    if only_teaches(event):
+        segments.on_event(turn, event, learned, new=False)
+        if event.data.get("quiet") is True:
+            turn.told.clear()
+    else:
+        _react(turn, event, learned, traceparent)
     if zone is not None and turn.zone() != zone:
         _moved(turn, event.time)
     settle(turn)
@@ -43,6 +48,16 @@ def look(turn: Turn, at: datetime) -> None:
     turn.profile.looked = turn.index.fingerprint
     watch.look(turn)
     segments.look(turn, at)
+
+
+def only_teaches(event: Happened) -> bool:
+    """Whether it is for conditions, those of segments too, and starts or ends nothing: scores that came of computing,
+    not of customers (`quiet`: then nobody reacts to segments entered and left by it either), or other scores alone.
+    """
+    if event.type != RFM:
+        return False
+    told, to = event.data, event.data.get("to")
+    return told.get("quiet") is True or (to is not None and told.get("from") == to)
 
 
 def settle(turn: Turn) -> None:

@@ -8,6 +8,7 @@ from libs.domain.engine import named
 from libs.domain.engine.named import TYPES, Named, Segments
 from libs.domain.engine.program import Program
 from libs.domain.engine.questions import Asked
+from libs.domain.rfm.model import RfmRules
 from libs.domain.scenario.model import DateTrigger, InactiveTrigger
 
 DEFAULT_ZONE = "UTC"
@@ -53,6 +54,7 @@ class Registry:
         self._segments: dict[tuple[str, str, int], Named] = {}
         self._segment_states: dict[tuple[str, str], tuple[int, str]] = {}
         self._shops: dict[str, Shop] = {}
+        self._rfm: dict[str, tuple[int, RfmRules]] = {}
 
     def publish(self, shop: str, program: Program) -> None:
         """Add a version."""
@@ -77,6 +79,15 @@ class Registry:
     def set_zone(self, shop: str, zone: str) -> None:
         """Say in which zone the customers of a shop are, of whom nothing better is known."""
         self._shop(shop).zone = zone
+
+    def set_rfm(self, shop: str, version: int, rules: RfmRules) -> None:
+        """Say by which rules a shop's customers are scored; an older version than the one known changes nothing."""
+        if version >= self._rfm.get(shop, (0, rules))[0]:
+            self._rfm[shop] = (version, rules)
+
+    def rfm(self, shop: str) -> tuple[int, RfmRules] | None:
+        """The version and the rules by which a shop's customers are scored; None when it published none."""
+        return self._rfm.get(shop)
 
     def shop(self, shop: str) -> Shop:
         """The index of a shop."""

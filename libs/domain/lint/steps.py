@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from libs.domain.engine.program import HOLDOUT
-from libs.domain.lint.fields import KEPT_OUT, near, near_miss, shape
+from libs.domain.lint.fields import KEPT_OUT, PROFILE, near, near_miss, shape
 from libs.domain.lint.limits import check_head_limits, check_send_limits, check_webhook
 from libs.domain.lint.text import LONGEST, nodes
 from libs.domain.scenario import model
@@ -18,6 +18,7 @@ from libs.domain.vocabulary import CUSTOM
 __all__ = ["check_scenario", "near", "near_miss", "sends", "walk"]
 LATEST = timedelta(days=30)
 MESSAGE = re.compile(r"[A-Za-z0-9_-]+")
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 ARM = re.compile(r"[A-Za-z0-9_-]+")
 PURPOSE = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 TRANSACTIONAL = "transactional"
@@ -203,8 +204,14 @@ def _act(step: Act, source: Source) -> Iterator[Finding]:
             yield source.finding(at, f"{name} cannot be set", hint)
         elif "." in name or not name:
             yield source.finding(at, "set names one field of the profile", "`set: {vip_since: 2026}`")
+        elif name in PROFILE and name not in ("tags", "groups") and not isinstance(value, str):
+            yield source.finding(at, f"{name} is text", "put it in quotes")
+        elif name == "groups" and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            yield source.finding(at, "groups are a list of names", "`set: {groups: [wholesale]}`")
         elif name == "timezone" and known_zone(str(value)) is None:
             yield source.finding(at, f"{value} is no time zone", "an IANA zone, such as `Europe/Warsaw`")
+        elif name == "birthday" and not DAY.fullmatch(str(value)):
+            yield source.finding(at, f"{value} is no day", "such as `1990-03-09`")
 
 
 def _sent(scenario: Scenario, source: Source) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """YAML text as plain values, with the position of every node, so that a finding can point at it."""
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 DEEPEST = 40
+HALVES = re.compile("[\ud800-\udfff]")
 Severity = Literal["error", "warning", "info"]
 
 
@@ -85,19 +87,31 @@ def _plain(source: Source, node: Node, path: str, seen: set[int], depth: int) ->
     if depth > DEEPEST:
         raise ScenarioError([source.finding(path, f"nested deeper than {DEEPEST}")])
     if isinstance(node, ScalarNode):
-        return _scalar(node)
+        return _text(source, path, _scalar(node))
     if isinstance(node, SequenceNode):
         return [_plain(source, item, f"{path}/{i}".lstrip("/"), seen, depth + 1) for i, item in enumerate(node.value)]
     assert isinstance(node, MappingNode)
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = str(key_node.value)
+        key = str(_text(source, path, str(key_node.value)))
         below = f"{path}/{key}".lstrip("/")
         if key in found:
             source.positions[below] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             raise ScenarioError([source.finding(below, f"{key} is given twice")])
         found[key] = _plain(source, value_node, below, seen, depth + 1)
     return found
+
+
+def _text(source: Source, path: str, value: Any) -> Any:
+    """A value whose text can be written: JSON's pairs of escapes as the characters that they stand for."""
+    if not isinstance(value, str) or not HALVES.search(value):
+        return value
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ScenarioError(
+            [source.finding(path, "this holds half a character", "write the character itself")]
+        ) from None
 
 
 def _scalar(node: ScalarNode) -> Any:

@@ -1,4 +1,6 @@
-"""Segments beside the scenarios, by the same rules: versions never change (I8), and Kafka is told of all of them."""
+"""Segments and the rules of RFM beside the scenarios, in the same way: versions never change (I8), and Kafka is told of
+all of them.
+"""
 
 from alembic import op
 
@@ -28,7 +30,7 @@ def upgrade() -> None:
     for table, key in (("scenario", "id"), ("scenario_version", "id, version")):
         op.execute(f"""
             ALTER TABLE console.{table}
-                ADD COLUMN kind text NOT NULL DEFAULT 'scenario' CHECK (kind IN ('scenario', 'segment')),
+                ADD COLUMN kind text NOT NULL DEFAULT 'scenario' CHECK (kind IN ('scenario', 'segment', 'rfm')),
                 DROP CONSTRAINT {table}_pkey,
                 ADD PRIMARY KEY (shop, kind, {key})
         """)

@@ -1,10 +1,8 @@
-"""The doors of the console: scenarios, segments, keys, and what became of customers and messages."""
+"""The doors of the console: scenarios, segments, RFM, keys, and what became of customers and messages."""
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -12,21 +10,16 @@ from fastapi import FastAPI, Path, Request, Response
 
 from libs.common.db.keys import SCOPES, KeyStore
 from libs.common.errors import Unavailable
-from libs.common.http.auth import Caller
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
-from libs.domain.lint.check import errors
 from libs.domain.scenario.parse import IDENTIFIER
 from services.console import handlers, store
 from services.console.clients import Peers
 from services.console.handlers import Kind, Ref
+from services.console.routes import rfm
+from services.console.routes.asked import body_of, shop_of, takes
+from services.console.routes.keep import Tell, checked, keep
 
-T = TypeVar("T")
-Tell = Callable[[Ref], Awaitable[bool]]
-"""Let Kafka know of a scenario or segment; whether it does by now."""
-LARGEST_BODY = 6_000_000
-SHOP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-FIELD = re.compile(r" - at `\$\.?(.*)`$")
 MOST_ROWS = "1000"
 SETTLE = 8.0
 """Real seconds for which the audit waits for sums that differ while the platform works."""
@@ -65,26 +58,21 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
     _install_keys(app, parts, keys)
     _install_views(app, parts, peers)
     _install_sums(app, parts, peers)
+    rfm.install(app, parts, peers, tell)
 
 
 def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
-    @app.post(f"/v1/{kind.plural}", status_code=201, tags=[kind.plural], openapi_extra=_takes(Publication))
+    @app.post(f"/v1/{kind.plural}", status_code=201, tags=[kind.plural], openapi_extra=takes(Publication))
     async def publish(request: Request, response: Response) -> dict[str, Any]:
         """Check and publish. 201 a new version, 200 unchanged, 202 stored and told to Kafka later, 422 with `errors`
         when it is wrong. `acted_on` says that the next event will be judged by it, `diff` what is other than in the
         version before.
         """
         caller = await parts.gate.caller(request, "admin")
-        body = await _body(request, Publication)
-        shop = _shop(caller, body.shop)
-        handlers.check_size(body.files)
-        findings = await asyncio.to_thread(kind.check, body.files)
-        warnings = handlers.shown([one for one in findings if one.severity == "warning"])
-        if wrong := handlers.shown(errors(findings)):
-            first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"
-            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-            raise Problem(422, f"this {kind.name} is not published: {first}{more}", errors=wrong, warnings=warnings)
-        ref, change, before = await _store(parts, shop, kind, body.files)
+        body = await body_of(request, Publication)
+        shop = shop_of(caller, body.shop)
+        warnings = await checked(kind, body.files, f"this {kind.name} is")
+        ref, change, before = await keep(parts, shop, kind, body.files)
         published = await tell(ref)
         response.status_code = 202 if not published else 201 if change.fresh else 200
         known = published and await peers.acted_on(kind.plural, shop, ref.id, change.version, change.state)
@@ -100,40 +88,19 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
         }
 
 
-async def _store(
-    parts: Parts, shop: str, kind: Kind, files: handlers.Files
-) -> tuple[Ref, handlers.Change, handlers.Files | None]:
-    """Commit what was found right; what it is, what changed, and the files of the version before a new one."""
-    told = kind.read(files[kind.main])
-    ref = Ref(shop, kind.name, told.id)
-    content = handlers.digest(files)
-    now = parts.clock.now()
-    async with parts.database.transaction() as connection:
-        current = await store.lock_or_begin(connection, ref, now)
-        change = handlers.publication(current, content)
-        before = await store.files(connection, ref, current.version) if current and change.fresh else None
-        if change.fresh:
-            await store.add_version(
-                connection, ref, change.version, name=told.name, digest=content, files=files, now=now
-            )
-        if change.moved:
-            await store.change(connection, ref, change.version, change.state, now)
-    return ref, change, before
-
-
 def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
     @app.get(f"/v1/{kind.plural}", tags=[kind.plural])
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """Those of the shop, each with its current version and its state."""
         caller = await parts.gate.caller(request, "read")
         async with parts.database.connection() as connection:
-            return await store.listed(connection, _shop(caller, shop), kind.name)
+            return await store.listed(connection, shop_of(caller, shop), kind.name)
 
     @app.get(f"/v1/{kind.plural}/{{id}}", tags=[kind.plural])
     async def one(request: Request, id: str, shop: str | None = None, version: int | None = None) -> dict[str, Any]:
         """One of them: state, versions, and the files of the current version or of the one asked for."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         ref = Ref(own, kind.name, id)
         async with parts.database.connection() as connection:
             known = await store.listed(connection, own, kind.name)
@@ -159,7 +126,7 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
     ) -> dict[str, Any]:
         """`pause` holds new enrolments and sends, `resume` goes on, `archive` ends it and all that runs by it."""
         caller = await parts.gate.caller(request, "admin")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         if not IDENTIFIER.fullmatch(id):
             raise Problem(404, f"no {kind.name} has such an id")
         ref = Ref(own, kind.name, id)
@@ -176,22 +143,22 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
 
 
 def _install_keys(app: FastAPI, parts: Parts, keys: KeyStore) -> None:
-    @app.post("/v1/keys", status_code=201, tags=["keys"], openapi_extra=_takes(NewKey))
+    @app.post("/v1/keys", status_code=201, tags=["keys"], openapi_extra=takes(NewKey))
     async def create(request: Request) -> dict[str, Any]:
         """Make an API key; its text is shown this once."""
         caller = await parts.gate.caller(request, "admin")
-        body = await _body(request, NewKey)
+        body = await body_of(request, NewKey)
         scopes = tuple(scope for scope in SCOPES if scope in body.scopes)
         if len(scopes) != len(set(body.scopes)) or not scopes:
             raise handlers.Refused(422, f"scopes: one or more of {', '.join(SCOPES)}", "scopes")
-        key, text = await keys.create(_shop(caller, body.shop), scopes, parts.clock.now())
+        key, text = await keys.create(shop_of(caller, body.shop), scopes, parts.clock.now())
         return {"id": str(key.id), "key": text, "shop": key.shop, "scopes": list(key.scopes)}
 
     @app.get("/v1/keys", tags=["keys"])
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """The keys of a shop, revoked ones too; never their text. A service sees those of all shops."""
         caller = await parts.gate.caller(request, "admin")
-        chosen = None if caller.shop is None and shop is None else _shop(caller, shop)
+        chosen = None if caller.shop is None and shop is None else shop_of(caller, shop)
         return [
             {
                 "id": str(key.id),
@@ -228,7 +195,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
         """Every message with its end and the reason, oldest first."""
         caller = await parts.gate.caller(request, "read")
         params = {
-            "shop": _shop(caller, shop),
+            "shop": shop_of(caller, shop),
             "profile": str(profile) if profile else None,
             "channel": channel,
             "limit": str(limit) if limit is not None else None,
@@ -246,7 +213,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
     ) -> dict[str, Any]:
         """Why something was sent, deferred, suppressed, or never started, for one customer."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         if (email is None) == (profile is None):
             raise Problem(422, "give either email or profile")
         asked = await peers.resolve(own, "email", email) if email is not None else str(profile)
@@ -259,7 +226,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
     async def timeline(request: Request, id: UUID, shop: str | None = None) -> dict[str, Any]:
         """What happened to a customer, and what was sent, each oldest first."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         answer: dict[str, Any] = await peers.ask(
             "rules", "GET", "/v1/timeline", params={"shop": own, "profile": str(id)}
         )
@@ -307,35 +274,3 @@ async def _own(parts: Parts) -> dict[str, Any]:
     except Unavailable:
         return {"ready": False, "lag": None}
     return {"ready": True, "lag": waiting}
-
-
-def _shop(caller: Caller, asked: str | None) -> str:
-    """The shop a call is about (I9). Raises `Problem`."""
-    shop = caller.for_shop(asked)
-    if not SHOP.fullmatch(shop):
-        raise handlers.Refused(422, "shop: letters, digits, `.`, `-` and `_`, up to 64", "shop")
-    return shop
-
-
-async def _body(request: Request, kind: type[T]) -> T:
-    """The decoded body; raises `Problem` 400, 413 or 422, which names the field."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            raise Problem(413, f"the body is larger than {LARGEST_BODY} bytes")
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as error:
-        told = str(error)
-        found = FIELD.search(told)
-        named = found or re.search(r"field `(\w+)`", told)
-        raise handlers.Refused(422, told.replace("`$.", "`"), named[1] if named else "body") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from None
-
-
-def _takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """What OpenAPI says of a body that we read ourselves, after the caller is known."""
-    _, schemas = msgspec.json.schema_components([kind])
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[kind.__name__]}}}}
