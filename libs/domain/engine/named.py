@@ -18,6 +18,8 @@ Key = tuple[str, str]
 `zone`, with nothing."""
 THINGS = ("rfm", "cart", "order")
 CONSENT = "consent.changed"
+TYPES = ("segment.left", "segment.entered")
+"""The events of leaving and entering."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any
 from libs.domain import ids
 from libs.domain.engine.acts import DEEPEST, SOURCE
 from libs.domain.engine.learn import Learned
-from libs.domain.engine.named import Named
+from libs.domain.engine.named import TYPES, Named
 from libs.domain.engine.state import MARKS, Happened, Member, Wait
 from libs.domain.engine.turn import Call, Fact, Told, Turn
 from libs.domain.scenario.match import judge
@@ -24,7 +24,6 @@ from libs.domain.scenario.outlook import TICK, outlook
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """When somebody left a segment who has never been in it."""
-TYPES = {True: "segment.entered", False: "segment.left"}
 
 
 def on_time(turn: Turn) -> None:

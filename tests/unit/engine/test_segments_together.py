@@ -38,6 +38,16 @@ def test_conditions_see_the_segments_as_they_are_now() -> None:
     assert world.names == ["first", "thanks"]
 
 
+def test_who_entered_what_is_remembered_for_a_scenario_that_is_published_later() -> None:
+    world = world_with("{profile.tags: {contains: vip}}")
+    world.tell("profile.tagged", "10:00", tags=["vip"])
+    world.tell("profile.untagged", "11:00", tags=["vip"])
+    once = "{happened: {event: segment.entered, where: {event.segment: vip}, within: 7d}}"
+    world.publish(scenario(f"{{event: custom.go, where: {once}}}", "  - send: it\n", id="later"))
+    world.tell("custom.go", "12:00")
+    assert world.names == ["it"]
+
+
 def test_scenarios_that_drive_a_segment_come_to_rest() -> None:
     on = scenario("{segment: {enters: vip}}", "  - untag: vip\n", id="on")
     off = scenario("{segment: {leaves: vip}}", "  - tag: vip\n", id="off")
