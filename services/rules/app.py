@@ -113,16 +113,9 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         read_first=(topics.EVENTS.name, topics.DUE.name),
         instance=settings.instance,
     )
-    app = build(
-        "rules",
-        clock=parts.clock,
-        checks={
-            "database": parts.database.ping,
-            "kafka": parts.producer.ping,
-            "scenarios": scenarios.ready,
-            "partitions": stream.ready,
-        },
-    )
+    checks = {"database": parts.database.ping, "kafka": parts.producer.ping}
+    checks |= {"scenarios": scenarios.ready, "partitions": stream.ready}
+    app = build("rules", clock=parts.clock, checks=checks)
     routes.install(app, parts, registry, stream)
     routes.install_rfm(app, parts, registry, scorer)
 
