@@ -50,3 +50,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("kafka")
     with servers.running_kafka(folder) as broker:
         yield broker.bootstrap
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[str]:
+    """Bootstrap servers of a Kafka for this test alone: one that counts what a topic holds."""
+    with servers.running_kafka(tmp_path) as broker:
+        yield broker.bootstrap

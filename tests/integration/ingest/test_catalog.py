@@ -203,17 +203,17 @@ async def everything(bootstrap: str) -> list[Record]:
 
 
 async def test_on_a_real_broker_the_last_telling_of_a_product_is_the_last_of_its_key(
-    database: Database, kafka: str
+    database: Database, own_kafka: str
 ) -> None:
-    await create_topics(kafka, [topics.CATALOG], partitions=4, replication=1)
-    producer = await Producer.connect(kafka, name="test")
+    await create_topics(own_kafka, [topics.CATALOG], partitions=4, replication=1)
+    producer = await Producer.connect(own_kafka, name="test")
     door = make_door(database, producer, ManualClock(NOW))
     try:
         first = ndjson(*(product(number) for number in range(1_000)))
         assert (await send(door, first)).json()["accepted"] == 1_000
         again = [product(7, price="199.00"), product(7, price="99.00", more=1)]
         assert (await send(door, ndjson(*again))).json()["accepted"] == 2
-        found = await everything(kafka)
+        found = await everything(own_kafka)
         assert len(found) == 1_002
         assert len({one.key for one in found}) == 1_000
         assert len({one.partition for one in found}) == 4

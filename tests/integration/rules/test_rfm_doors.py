@@ -128,21 +128,21 @@ async def test_a_key_sees_its_own_shop(doors: Doors, shop: Shop) -> None:
     await doors.ask("GET", f"/v1/rfm/explain?shop=demo&profile={profile('anna')}", 403, text)
 
 
-async def test_over_kafka(kafka: str, shop: Shop) -> None:
+async def test_over_kafka(own_kafka: str, shop: Shop) -> None:
     """The task publishes on a real Kafka what rules then reads there: one event a change, one message a customer."""
-    await create_topics(kafka, [topics.EVENTS], partitions=2, replication=1)
+    await create_topics(own_kafka, [topics.EVENTS], partitions=2, replication=1)
     shop.publish(scenario("{rfm: {from: [good], to: [rest]}}", "  - send: come-back\n", id="back"))
     names = [f"c{number}" for number in range(25)]
     await shop.tell(*(order(name, 29) for name in names))
-    producer = await Producer.connect(kafka, name="test")
+    producer = await Producer.connect(own_kafka, name="test")
     stop = asyncio.Event()
     scorers = [shop.scorer(producer=producer, chunk=10) for _ in range(2)]
     tasks = [asyncio.create_task(one.run(stop)) for one in scorers]
     try:
         await shop.clock.move(DAY)
-        first = await read(kafka, 25)
+        first = await read(own_kafka, 25)
         await shop.clock.move(DAY)
-        both = await read(kafka, 50)
+        both = await read(own_kafka, 50)
     finally:
         stop.set()
         await asyncio.gather(*tasks)
