@@ -50,7 +50,7 @@ class Peers:
         `plural`: `scenarios` or `segments`. Of several replicas of rules one is asked.
         """
         wanted = {"id": id, "version": version, "state": state}
-        return await self._knows(shop, "/v1/scenarios", lambda known: wanted in known)
+        return await self._knows(shop, f"/v1/{plural}", lambda known: wanted in known)
 
     async def scores_by(self, shop: str, version: int) -> bool:
         """Whether rules has learned of a version of a shop's RFM rules, as `acted_on`."""
