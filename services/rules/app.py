@@ -110,18 +110,12 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         topics=[topic.name for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES)],
         applier=applier,
         forget=rules.forget,
+        read_first=(topics.EVENTS.name, topics.DUE.name),
         instance=settings.instance,
     )
-    app = build(
-        "rules",
-        clock=parts.clock,
-        checks={
-            "database": parts.database.ping,
-            "kafka": parts.producer.ping,
-            "scenarios": scenarios.ready,
-            "partitions": stream.ready,
-        },
-    )
+    checks = {"database": parts.database.ping, "kafka": parts.producer.ping}
+    checks |= {"scenarios": scenarios.ready, "partitions": stream.ready}
+    app = build("rules", clock=parts.clock, checks=checks)
     routes.install(app, parts, registry, stream)
     routes.install_rfm(app, parts, registry, scorer)
 

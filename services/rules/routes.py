@@ -185,6 +185,8 @@ def _install_customers(app: FastAPI, parts: Parts) -> None:
         limit: Annotated[int, Query(ge=1, le=MOST_CUSTOMERS)] = 1_000,
     ) -> list[dict[str, Any]]:
         own = (await parts.gate.caller(request, "read")).for_shop(shop)
+        if segment is not None and not segment.isprintable():
+            raise Problem(422, "segment: the name of a segment", errors=[{"field": "segment", "message": "no name"}])
         last = await ran(own)
         async with parts.database.connection() as connection:
             rows = await store.page(connection, own, segment, str(after) if after else None, limit)

@@ -1,6 +1,6 @@
 """Every SQL statement of rules."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,8 +22,9 @@ ProfileKey = tuple[str, str]
 RFM_LOCK = 0x52464D
 """The first key of the advisory lock that a shop's run holds; the second is the shop's hash."""
 AT_ONCE = 5_000
-LONG = 600.0
+LONG = 3600.0
 """Seconds that a statement over all orders of a shop may take."""
+UUID_LENGTH = 36
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,25 +265,40 @@ async def take_touched(connection: Connection, shop: str) -> dict[str, bool]:
     return {str(row["profile"]): row["merged"] for row in await connection.fetch(tables.TAKE_TOUCHED, shop)}
 
 
-async def count_orders(connection: Connection, shop: str) -> int:
-    """How many orders a shop has."""
-    found: int = await connection.fetchval("SELECT count(*) FROM rules.order_fact WHERE shop = $1", shop, timeout=LONG)
-    return found
+async def all_orders(
+    connection: Connection, shop: str, counts: str, size: int, take: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """Give every order of a shop to `take`, in parts of about `size` bytes as `frames.orders` reads them.
+
+    All orders of a profile are in one part; the next is read when `take` is done with one.
+    """
+    rest = bytearray()
+
+    async def cut(data: bytes) -> None:
+        rest.extend(data)
+        if len(rest) >= size and (end := _begins(rest)):
+            part = bytes(rest[:end])
+            del rest[:end]
+            await take(part)
+
+    at, word = _moment(counts, 2)
+    query = f"{tables.ORDERS.format(at=at, chosen='true')} ORDER BY profile"
+    await connection.copy_from_query(query, shop, *word, output=cut, format="csv", timeout=LONG)
+    await take(bytes(rest))
 
 
-async def orders_between(connection: Connection, shop: str, counts: str, first: str, last: str) -> bytes:
-    """All orders of the profiles from `first` to `last`, as `frames.orders` reads them."""
-    return await _orders(connection, counts, "profile BETWEEN $2::uuid AND $3::uuid", shop, first, last)
+def _begins(rows: bytearray) -> int:
+    """Where the rows of the last profile begin. A row is a line, since no status holds a line break."""
+    last = rows.rfind(b"\n", 0, rows.rfind(b"\n")) + 1
+    profile = rows[last : last + UUID_LENGTH]
+    return 0 if rows.startswith(profile) else rows.find(b"\n" + profile) + 1
 
 
 async def orders_of(connection: Connection, shop: str, counts: str, profiles: Collection[str]) -> bytes:
     """All orders of these profiles."""
-    return await _orders(connection, counts, "profile = ANY ($2::uuid[])", shop, list(profiles))
-
-
-async def _orders(connection: Connection, counts: str, chosen: str, *given: Any) -> bytes:
-    at, word = _moment(counts, len(given) + 1)
-    return await _copy(connection, tables.ORDERS.format(at=at, chosen=chosen), *given, *word)
+    at, word = _moment(counts, 3)
+    query = tables.ORDERS.format(at=at, chosen="profile = ANY ($2::uuid[])")
+    return await _copy(connection, query, shop, list(profiles), *word)
 
 
 def _moment(counts: str, place: int) -> tuple[str, list[str]]:

@@ -17,6 +17,7 @@ from faust.types import TP
 
 from libs.common.bus.apply import Applier
 from libs.common.bus.consumer import BACKOFF
+from libs.common.bus.order import ReadFirst
 from libs.common.bus.records import Record
 from libs.common.errors import Fenced, Unavailable
 from libs.common.telemetry.log import logger
@@ -127,9 +128,13 @@ class Stream:
         topics: list[str],
         applier: Applier,
         forget: Callable[[], None],
+        read_first: tuple[str, str],
         instance: str | None = None,
     ) -> None:
+        """`read_first`: two of `topics`; records of the second wait until the first was read as far as it then went."""
         self._applier = applier
+        self._first, then = read_first
+        self._order = ReadFirst(first=self._first, then=then)
         self._forget = forget
         self._app = _App(
             group,
@@ -151,7 +156,7 @@ class Stream:
             autodiscover=False,
         )
         self._app.applier = applier
-        self._app.on_seek = forget
+        self._app.on_seek = self._on_seek
         channel = self._app.topic(*topics, key_serializer="raw", value_serializer="raw", value_type=cast(Any, _Poll))
         self._app.agent(channel, name="rules", concurrency=1)(self._agent)
         self._moved = asyncio.get_running_loop().time()
@@ -199,6 +204,16 @@ class Stream:
         if now - self._moved > STALLED_AFTER:
             raise RuntimeError("no progress although records wait")
 
+    async def _ends_of_first(self) -> dict[int, int]:
+        try:
+            return await self.ends(self._first)
+        except Exception as error:  # whatever the client raises when the broker is away
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+
+    def _on_seek(self) -> None:
+        self._order.forget()
+        self._forget()
+
     async def _agent(self, stream: Any) -> None:
         async for epoch, records in stream:
             await self._apply(epoch, records)
@@ -208,7 +223,8 @@ class Stream:
         failures = 0
         while epoch == cast(_Consumer, self._app.consumer).epoch:
             try:
-                await self._applier.apply([r for r in records if (r.topic, r.partition) in self._applier.positions])
+                ends = await self._ends_of_first() if self._order.asks(records) else {}
+                await self._applier.apply(self._order.order(records, self._applier.positions, ends))
                 self._moved = asyncio.get_running_loop().time()
                 return
             except Unavailable as error:

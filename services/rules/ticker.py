@@ -27,7 +27,7 @@ from libs.common.telemetry.metrics import RFM_CHANGES, RFM_CUSTOMERS, RFM_SECOND
 from libs.domain.engine.registry import Registry
 from libs.domain.rfm import frames, plan, run
 from libs.domain.rfm.cuts import Cuts
-from libs.domain.rfm.figures import span
+from libs.domain.rfm.figures import Figures, span
 from libs.domain.rfm.frames import counted, kept, written
 from libs.domain.rfm.model import RfmRules
 from libs.domain.rfm.plan import Kind, Last
@@ -46,8 +46,8 @@ EVERY = 60.0
 KEPT = timedelta(days=190)
 """How long an ended enrolment is kept for `explain`."""
 FORGOTTEN = 1_000
-SLICE = 250_000
-"""So many orders, about, are in memory at a time."""
+PART = 16_000_000
+"""So many bytes of orders are in memory at a time: some 250,000 of them."""
 MOST = 50_000
 """So many profiles are looked up one by one; if more have changed, everybody is read."""
 BUSY = 0.2
@@ -156,7 +156,7 @@ class Scorer:
         producer: Producer,
         clock: Clock,
         registry: Registry,
-        slice_of: int = SLICE,
+        part: int = PART,
         most: int = MOST,
         chunk: int = CHUNK,
         pace: float = PACE,
@@ -165,7 +165,7 @@ class Scorer:
         self._producer = producer
         self._clock = clock
         self._registry = registry
-        self._slice_of = slice_of
+        self._part = part
         self._most = most
         self._chunk = chunk
         self._pace = pace
@@ -314,12 +314,13 @@ class Scorer:
 
     async def _full(self, connection: Connection, case: Case, cuts: Cuts | None) -> tuple[Result | None, Result]:
         """Everybody: orders are read and counted in parts, so that they are never all in memory."""
-        count = await store.count_orders(connection, case.shop)
         days = span(case.rules, case.now)
-        parts = []
-        for first, end in plan.slices(count // self._slice_of + 1):
-            text = await store.orders_between(connection, case.shop, case.rules.counts, first, end)
+        parts: list[Figures] = []
+
+        async def count(text: bytes) -> None:
             parts.append(await asyncio.to_thread(counted, text, case.rules, days))
+
+        await store.all_orders(connection, case.shop, case.rules.counts, self._part, count)
         before = None
         if case.last.cuts is not None and case.last.day is not None:
             known = await store.customers(connection, case.shop)

@@ -36,6 +36,8 @@ class Caller:
         if self.shop is None:
             if asked is None:
                 raise Problem(422, "shop: say which shop (?shop=...)")
+            if not asked.isprintable():
+                raise Problem(422, "shop: this is no shop")
             return asked
         if asked not in (None, self.shop):
             raise Problem(403, f"this key is not for shop {asked}")

@@ -12,7 +12,7 @@ from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
 from libs.domain.engine.triggers import Asking, met, nth_event
-from libs.domain.engine.turn import Resumed, Turn
+from libs.domain.engine.turn import Resumed, Told, Turn
 
 ZONES = {"timezone", "timezone_hint"}
 """The traits by which the customer's zone is known."""
@@ -33,7 +33,7 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     if only_teaches(event):
         segments.on_event(turn, event, learned, new=False)
         if event.data.get("quiet") is True:
-            turn.told.clear()
+            _only_remember(turn)
     else:
         _react(turn, event, learned, traceparent)
     if zone is not None and turn.zone() != zone:
@@ -78,15 +78,27 @@ def settle(turn: Turn) -> None:
     turn.depth = 0
 
 
+def _only_remember(turn: Turn) -> None:
+    """What would be reacted to now is remembered, and no more."""
+    while turn.told:
+        item = turn.told.popleft()
+        if isinstance(item, Told):
+            _remember(turn, item.event)
+
+
+def _remember(turn: Turn, event: Happened) -> None:
+    asked = turn.index.asked.get(event.type)
+    if asked is None:
+        turn.profile.remember(event.type, event.time, None, UNASKED)
+    else:
+        turn.profile.remember(event.type, event.time, project(event.data, asked.paths), HISTORY)
+
+
 def _react(turn: Turn, event: Happened, learned: Learned, traceparent: str | None) -> None:
     """Remember the event, and all that follows from it."""
     index, profile = turn.index, turn.profile
     new, changed = profile.first is None, profile.looked != index.fingerprint
-    asked = index.asked.get(event.type)
-    if asked is None:
-        profile.remember(event.type, event.time, None, UNASKED)
-    else:
-        profile.remember(event.type, event.time, project(event.data, asked.paths), HISTORY)
+    _remember(turn, event)
     if changed and not new:
         segments.look(turn, event.time)
     else:

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
 from typing import Literal
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.domain.rfm.cuts import Cuts
@@ -77,9 +75,3 @@ def _after(full_at: datetime, rules: RfmRules) -> datetime:
         return full_at + rules.every
     day = full_at.astimezone(ZoneInfo(rules.timezone)).date() + rules.every
     return at_local(day, time(), rules.timezone)
-
-
-def slices(parts: int) -> list[tuple[str, str]]:
-    """All profile ids, cut into so many ranges (first, last). Ids are hashes, so the ranges are about equally full."""
-    ends = [number * (1 << 128) // parts for number in range(parts + 1)]
-    return [(str(UUID(int=first)), str(UUID(int=end - 1))) for first, end in pairwise(ends)]

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from libs.common.db.keys import SCOPES, KeyStore
 from libs.common.errors import Unavailable
@@ -114,14 +114,12 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
             files = await store.files(connection, ref, chosen)
         return {**found, "shop": own, "versions": versions, "files": files}
 
-    verb_pattern = f"^({'|'.join(kind.verbs)})$"
-
     @app.post(f"/v1/{kind.plural}/{{id}}/{{verb}}", tags=[kind.plural])
     async def change(
         request: Request,
         response: Response,
         id: str,
-        verb: Annotated[str, Path(pattern=verb_pattern)],
+        verb: str,
         shop: str | None = None,
     ) -> dict[str, Any]:
         """`pause` holds new enrolments and sends, `resume` goes on, `archive` ends it and all that runs by it."""
@@ -129,6 +127,8 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
         own = shop_of(caller, shop)
         if not IDENTIFIER.fullmatch(id):
             raise Problem(404, f"no {kind.name} has such an id")
+        if verb not in kind.verbs:
+            raise Problem(404, f"a {kind.name} can be told: {', '.join(kind.verbs)}")
         ref = Ref(own, kind.name, id)
         async with parts.database.transaction() as connection:
             current = await store.lock(connection, ref)

@@ -111,7 +111,7 @@ async def test_states(console: Console) -> None:
     assert "publish it" in refused.json()["detail"]
     assert (await console.ask("POST", "/v1/scenarios/none/pause?shop=demo")).status_code == 404
     assert (await console.ask("POST", "/v1/scenarios/%00/pause?shop=demo")).status_code == 404
-    assert (await console.ask("POST", "/v1/scenarios/cart/explode?shop=demo")).status_code == 422
+    assert (await console.ask("POST", "/v1/scenarios/cart/explode?shop=demo")).status_code == 404
 
 
 async def test_publishing_keeps_a_pause_and_wakes_the_archived(console: Console) -> None:

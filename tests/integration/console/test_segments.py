@@ -51,7 +51,7 @@ async def test_versions_states_and_what_kafka_hears(console: Console) -> None:
 
 async def test_a_segment_cannot_be_paused(console: Console) -> None:
     await publish(console)
-    assert (await console.ask("POST", "/v1/segments/vip/pause?shop=demo")).status_code == 422
+    assert (await console.ask("POST", "/v1/segments/vip/pause?shop=demo")).status_code == 404
     assert (await console.ask("POST", "/v1/segments/none/archive?shop=demo")).status_code == 404
     async with console.database.connection() as connection:
         with pytest.raises(asyncpg.CheckViolationError):

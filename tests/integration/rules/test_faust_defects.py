@@ -87,7 +87,14 @@ class Running:
         self.gate.set()
         self.stop = asyncio.Event()
         self.applier = Applier(schema="rules", database=database, producer=producer, handle=self._handle)
-        self.stream = Stream(bootstrap=kafka, group=group, topics=[topic], applier=self.applier, forget=lambda: None)
+        self.stream = Stream(
+            bootstrap=kafka,
+            group=group,
+            topics=[topic],
+            applier=self.applier,
+            forget=lambda: None,
+            read_first=(topic, "none"),
+        )
         self.task = asyncio.create_task(self.stream.run(self.stop))
 
     async def _handle(self, _connection: Connection, records: Sequence[Record]) -> Outcome:

@@ -28,6 +28,7 @@ def test_scores_that_came_of_computing_let_in_and_nobody_reacts() -> None:
     world.tell("custom.first", "09:00")
     scores(world, "10:00", None, "loyal", 4, quiet=True)
     assert (inside(world), world.moves(), world.names) == (True, [("+vip", at("10:00"))], [])
+    assert "segment.entered" in world.profile.tracks
     scores(world, "11:00", "loyal", "lost", 1, quiet=True)
     assert (inside(world), world.names) == (False, [])
     scores(world, "12:00", "lost", "loyal", 4)
