@@ -50,6 +50,12 @@ def test_wherever_in_a_condition_it_is_asked(wrap: str) -> None:
     one(steps(f"  - if: {asked}\n    then: [exit]\n{LATER}"), 1, "error", "second has not been sent when this is asked")
 
 
+def test_in_what_is_waited_for_too() -> None:
+    where = "{happened: {event: message.clicked, since: sent(second)}}"
+    waits = f"  - until: {{event: order.placed, where: {where}}}\n    within: 1d\n"
+    one(steps(waits + LATER), 1, "error", "second has not been sent when this is asked")
+
+
 @pytest.mark.parametrize("ask", [ASKED, AWAITED])
 def test_in_a_scenario_that_begins_anew_it_may_be_of_a_round_before(ask: str) -> None:
     head = HEAD.replace("steps:", "restart: true\nsteps:")
