@@ -52,6 +52,10 @@ bench: setup ## the measured claims, against bare loops; results in bench/result
 faults: setup ## the long kill test: nothing lost, nothing sent twice, nothing without consent
 	@KURANT_FAULTS=full $(BIN)/python -m pytest tests/faults -s $(ARGS)
 
+.PHONY: proof
+proof: setup ## the long proof of the engine: 100,000 random histories against a model, every time zone at every edge
+	@KURANT_PROOF=full $(BIN)/python -m pytest tests/reference tests/replay -s $(ARGS)
+
 .PHONY: format
 format: setup ## put all code in the house's shape
 	@$(BIN)/ruff format .

@@ -69,6 +69,8 @@ def explain(
     line(f"profile {found['profile']}")
     for part in found["scenarios"]:
         _explain_scenario(part)
+    for part in found.get("segments") or ():
+        _explain_segment(part)
 
 
 def _explain_scenario(part: dict[str, Any]) -> None:
@@ -83,6 +85,14 @@ def _explain_scenario(part: dict[str, Any]) -> None:
             reason = f" ({step['because']})" if step.get("because") else ""
             name = f" {step['name']}" if step.get("name") else ""
             line(f"    {step['at']}  {step['step']}{name}: {step['verdict']}{reason}")
+
+
+def _explain_segment(part: dict[str, Any]) -> None:
+    since = f" since {part['since']}" if part["since"] else ""
+    again = f", judged again at {part['judged_again_at']}" if part.get("judged_again_at") else ""
+    line(f"\nsegment {part['segment']} version {part['version']}: {'in' if part['in'] else 'not in'}{since}{again}")
+    for condition in part["conditions"]:
+        line(f"  {condition['path']} is {condition['found']!r}: {condition['verdict']}")
 
 
 def audit(data: Data = None, as_json: Json = False) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from cli import author, events, keys, look, maintain, rehearse, scenario
+from cli import author, events, keys, look, maintain, rehearse, rfm, scenario, segment
 from cli.local.process import LocalError
 from cli.terminal import ERR, CliError
 from cli.up import up
@@ -37,6 +37,8 @@ for verb in (author.diff, author.graph, author.new, author.schema):
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(segment.app, name="segment")
+app.add_typer(rfm.app, name="rfm")
 
 
 @app.callback()

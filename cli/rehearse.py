@@ -12,13 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.options import Json
 from cli.scenario import Paths, bundles, complaint, read_bundle
+from cli.segment import beside
 from cli.terminal import ERR, CliError, line, say, show_json, show_table
 from libs.contracts import event_types
+from libs.domain.engine.named import Named
+from libs.domain.lint.segment import MAIN
 from libs.domain.rehearsal.read import Unfit, read_test
 from libs.domain.rehearsal.rehearse import rehearse
-from libs.domain.rehearsal.stage import Prepared, Stage, prepare
+from libs.domain.rehearsal.stage import Prepared, Stage, prepare, prepare_segment
 from libs.domain.scenario.source import Finding, ScenarioError
 
+ABOVE = 3
+"""So many folders up from a scenario the folder `segments` is looked for."""
 Only = Annotated[str | None, typer.Option("-k", help="only tests whose file or name contains this")]
 
 
@@ -81,6 +86,9 @@ class Player:
         self._folder = folder
         self._prepared: dict[Path, Prepared | list[dict[str, Any]]] = {}
         self._stages: dict[tuple[str, ...], Stage] = {}
+        self._segments: list[Named] = []
+        self._wrong_segments: list[dict[str, Any]] = []
+        self._prepare_segments()
 
     def play(self, file: Path, only: str | None = None) -> Result | None:
         """One test; None when it is not wanted."""
@@ -98,6 +106,7 @@ class Player:
         if only is not None and only not in file.name and only not in read.name:
             return None
         wrong = [*self._wrong(self._folder), *(w for id in read.beside for w in self._wrong(self._folder.parent / id))]
+        wrong += self._wrong_segments
         if wrong:
             return Result(scenario=scenario, file=file, name=read.name, findings=wrong)
         outcome = rehearse(self._stage(read.beside), read)
@@ -110,6 +119,14 @@ class Player:
             text=outcome.text() if findings else [],
             shown=outcome.shown(),
         )
+
+    def _prepare_segments(self) -> None:
+        """Those beside the folder of scenarios, up to where a scenario of a group has it."""
+        for file, files in beside(self._folder, ABOVE):
+            try:
+                self._segments.append(prepare_segment(files[MAIN], str(file)))
+            except ScenarioError as error:
+                self._wrong_segments += [asdict(one) for one in error.findings]
 
     def _wrong(self, folder: Path) -> list[dict[str, Any]]:
         """What keeps a scenario from being played."""
@@ -129,7 +146,9 @@ class Player:
         if beside not in self._stages:
             folders = [self._folder, *(self._folder.parent / id for id in beside)]
             prepared = [self._prepared[folder] for folder in folders]
-            self._stages[beside] = Stage(*(one for one in prepared if isinstance(one, Prepared)))
+            self._stages[beside] = Stage(
+                *(one for one in prepared if isinstance(one, Prepared)), segments=self._segments
+            )
         return self._stages[beside]
 
 

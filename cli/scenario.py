@@ -42,20 +42,23 @@ def read_bundle(folder: Path) -> dict[str, str]:
 
 
 def complaint(folder: Path, found: dict[str, Any]) -> str:
-    """`file:line:col message (hint)`, as compilers print it."""
-    place = f"{folder / str(found.get('file') or 'scenario.yaml')}:{found.get('line') or 1}:{found.get('column') or 1}"
+    """`file:line:col message (hint)`, as compilers print it; `folder` may be the one file that there is."""
+    file = folder if folder.suffix == ".yaml" else folder / str(found.get("file") or "scenario.yaml")
+    place = f"{file}:{found.get('line') or 1}:{found.get('column') or 1}"
     severity = found.get("severity")
     weight = f"{severity}: " if severity in ("warning", "info") else ""
     hint = f" ({found['hint']})" if found.get("hint") else ""
     return f"{place} {weight}{found.get('message')}{hint}"
 
 
-def publish_bundle(target: Target, shop: str | None, files: dict[str, str]) -> dict[str, Any]:
-    """Publish one scenario; `{"id", "version", "changed", "state", "published", "warnings", "diff"}`.
+def publish_bundle(
+    target: Target, shop: str | None, files: dict[str, str], plural: str = "scenarios"
+) -> dict[str, Any]:
+    """Publish one scenario, or segment: `{"id", "version", "changed", "state", "published", "warnings", "diff"}`.
 
     Raises `Refused` with `errors` when it is wrong.
     """
-    answer: dict[str, Any] = target.ask("POST", "/v1/scenarios", json={"shop": shop, "files": files})
+    answer: dict[str, Any] = target.ask("POST", f"/v1/{plural}", json={"shop": shop, "files": files})
     return answer
 
 
@@ -84,12 +87,19 @@ def lint(paths: Paths, as_json: Json = False) -> None:
 @app.command()
 def publish(paths: Paths, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """Publish scenarios; one that did not change keeps its version."""
+    publish_each(bundles(paths), "scenarios", shop, data, as_json)
+
+
+def publish_each(
+    wanted: list[tuple[Path, dict[str, str]]], plural: str, shop: str | None, data: Path | None, as_json: bool
+) -> None:
+    """Publish one after the other, and tell what became of each; exit code 1 when one is wrong."""
     target = find(data)
     done: list[dict[str, Any]] = []
     wrong = False
-    for folder, files in bundles(paths):
+    for folder, files in wanted:
         try:
-            made = publish_bundle(target, target.shop(shop), files)
+            made = publish_bundle(target, target.shop(shop), files, plural)
         except Refused as refused:
             if refused.status != 422 or not refused.body.get("errors"):
                 raise
@@ -116,8 +126,13 @@ def publish(paths: Paths, shop: Shop = None, data: Data = None, as_json: Json = 
 @app.command("list")
 def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """List the shop's scenarios."""
+    list_all("scenarios", shop, data, as_json)
+
+
+def list_all(plural: str, shop: str | None, data: Path | None, as_json: bool) -> None:
+    """The shop's, each with its version and state."""
     target = find(data)
-    found = target.ask("GET", "/v1/scenarios", params={"shop": target.shop(shop)})
+    found = target.ask("GET", f"/v1/{plural}", params={"shop": target.shop(shop)})
     if as_json:
         show_json(found)
         return
@@ -138,7 +153,12 @@ def show(
     found = target.ask("GET", f"/v1/scenarios/{scenario}", params={"shop": target.shop(shop)})
     if graph:
         _draw(found, as_json)
-        return
+    else:
+        show_one(found, as_json)
+
+
+def show_one(found: dict[str, Any], as_json: bool) -> None:
+    """What is known of one, and its files."""
     if as_json:
         show_json(found)
         return
@@ -164,28 +184,29 @@ def _draw(found: dict[str, Any], as_json: bool) -> None:
         line(drawn.rstrip())
 
 
-def _change(scenario: str, verb: str, shop: str | None, data: Path | None, as_json: bool) -> None:
+def change(plural: str, id: str, verb: str, shop: str | None, data: Path | None, as_json: bool) -> None:
+    """Tell the platform `pause`, `resume` or `archive`."""
     target = find(data)
-    found = target.ask("POST", f"/v1/scenarios/{scenario}/{verb}", params={"shop": target.shop(shop)})
+    found = target.ask("POST", f"/v1/{plural}/{id}/{verb}", params={"shop": target.shop(shop)})
     if as_json:
         show_json(found)
     else:
-        say(f"{scenario}: {(found or {}).get('state', verb)}")
+        say(f"{id}: {(found or {}).get('state', verb)}")
 
 
 @app.command()
 def pause(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """Hold new enrolments and sends."""
-    _change(scenario, "pause", shop, data, as_json)
+    change("scenarios", scenario, "pause", shop, data, as_json)
 
 
 @app.command()
 def resume(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """Go on after a pause."""
-    _change(scenario, "resume", shop, data, as_json)
+    change("scenarios", scenario, "resume", shop, data, as_json)
 
 
 @app.command()
 def archive(scenario: Id, shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """End a scenario and its enrolments."""
-    _change(scenario, "archive", shop, data, as_json)
+    change("scenarios", scenario, "archive", shop, data, as_json)

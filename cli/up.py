@@ -19,6 +19,7 @@ from cli.local.platform import Interrupted, Platform, Reporter
 from cli.local.ports import HOST, SERVICES, Ports
 from cli.local.process import ROOT, LocalError
 from cli.scenario import bundles, complaint, publish_bundle
+from cli.segment import beside
 from cli.terminal import ERR, CliError, line, say, show_table
 from libs.common.http.auth import DEMO_SHOP
 
@@ -88,15 +89,22 @@ def default_scenarios() -> Path:
 
 
 def publish(platform: Platform, folder: Path) -> None:
-    """Publish every scenario of the folder; one that is wrong is told and does not hold up the others."""
+    """Publish the segments beside the folder and every scenario of it; one that is wrong is told and does not hold up
+    the others.
+    """
     if not any(folder.glob("*/scenario.yaml")) and not (folder / "scenario.yaml").exists():
         say(f"no scenarios in {folder}")
         return
     target = find(platform.folder.path)
-    for place, files in bundles([folder]):
+    wanted = [("segment", place, files) for place, files in beside(folder)]
+    wanted += [("scenario", place, files) for place, files in bundles([folder])]
+    for kind, place, files in wanted:
         try:
-            made = platform.patiently(lambda files=files: publish_bundle(target, DEMO_SHOP, files), Away)  # type: ignore[misc]
-            say(f"scenario {made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}")
+            made = platform.patiently(
+                lambda kind=kind, files=files: publish_bundle(target, DEMO_SHOP, files, f"{kind}s"),  # type: ignore[misc]
+                Away,
+            )
+            say(f"{kind} {made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}")
         except Refused as refused:
             found = refused.body.get("errors") or [{"message": str(refused)}]
             for row in found:

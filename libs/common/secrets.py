@@ -65,6 +65,10 @@ class Secrets:
         key = self._derived(self._oldest, f"identifier:{shop}:{kind}")
         return hmac.digest(key, value.encode(), hashlib.sha256)
 
+    def webhook_keys(self, shop: str) -> list[bytes]:
+        """The keys (32 bytes) with which calls of a shop's web addresses are signed, newest first."""
+        return [self._derived(key, f"webhook:{shop}") for key in self._keys]
+
     def sign(self, use: str, payload: Any) -> str:
         """A URL-safe token that carries `payload` (JSON); anyone can read it, nobody can change it."""
         return str(self._serializer(use).dumps(payload))

@@ -10,6 +10,7 @@ from libs.contracts.envelope import Json, Message
 
 MERGED = "profile.merged"
 ABSORBED = "profile.absorbed"
+RFM_CHANGED = "rfm.changed"
 
 
 class EventOccurred(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,6 +5,8 @@ from typing import ClassVar, Literal
 
 from libs.contracts.envelope import Json, Message
 
+WEBHOOK = "webhook"
+"""The channel of a message that is none to a customer, but a call of a web address."""
 End = Literal["sent", "suppressed", "failed", "expired", "unknown"]
 
 
@@ -38,6 +40,11 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     context: Json = {}
     contacts_at: dict[str, int] = {}
     arms: dict[str, str] = {}
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call of a web address. What may go to a customer too is a message."""
+        return self.channels == [WEBHOOK]
 
 
 class Delivered(Message, frozen=True, kw_only=True, omit_defaults=True):

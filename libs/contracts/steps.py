@@ -31,7 +31,8 @@ class CancelStep(Message, frozen=True, kw_only=True, omit_defaults=True):
 class StepDue(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The wake-up call; `fired_at` is when it was given (platform time).
 
-    `enrolment` empty: nobody asked for it, it says that scenarios which wait for a moment have changed, so look.
+    `enrolment` empty: nobody asked for it, it says that scenarios which wait for a moment, or segments, have changed,
+    so look.
     """
 
     TYPE: ClassVar[str] = "kurant.step.due"

@@ -14,7 +14,7 @@ from libs.contracts.contacts import ContactsTold, ProfileMerged
 from libs.contracts.envelope import Message
 from libs.contracts.events import EventOccurred
 from libs.contracts.messages import Delivered, MessageRequested
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 
 Service = Literal["ingest", "rules", "scheduler", "dispatch", "consent", "console", "outside"]
@@ -86,9 +86,9 @@ CATALOG = Topic(
 )
 SCENARIOS = Topic(
     name="kurant.scenarios.v1",
-    key="shop/scenario@version, shop/scenario",
-    says="published scenario versions, and which is live",
-    messages=(ScenarioPublished, ScenarioState),
+    key="shop/scenario@version, shop/scenario; shop/segments/segment@version, shop/segments/segment; shop/rfm.yaml",
+    says="published versions of scenarios and segments, and which is live; the rules of RFM",
+    messages=(ScenarioPublished, ScenarioState, SegmentPublished, SegmentState, RfmPublished),
     producers=_services("console"),
     consumers=_services("rules", "dispatch"),
     retention=None,

@@ -1,7 +1,7 @@
 """The other services, as the console asks them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from libs.common.errors import Unavailable
@@ -44,19 +44,26 @@ class Peers:
             raise Problem(404, f"no customer of shop {shop} is known by this {kind}: has an event been sent?") from None
         return str(found["profile"])
 
-    async def acted_on(self, shop: str, id: str, version: int, state: str) -> bool:
-        """Whether rules has learned of a scenario's state, so that the next event is judged by it. Never raises.
+    async def acted_on(self, plural: str, shop: str, id: str, version: int, state: str) -> bool:
+        """Whether rules has learned of a state, so that the next event is judged by it. Never raises.
 
-        Of several replicas of rules one is asked.
+        `plural`: `scenarios` or `segments`. Of several replicas of rules one is asked.
         """
-        deadline = asyncio.get_running_loop().time() + PATIENCE
         wanted = {"id": id, "version": version, "state": state}
+        return await self._knows(shop, "/v1/scenarios", lambda known: wanted in known)
+
+    async def scores_by(self, shop: str, version: int) -> bool:
+        """Whether rules has learned of a version of a shop's RFM rules, as `acted_on`."""
+        return await self._knows(shop, "/v1/rfm", lambda known: bool(known["known_version"] >= version))
+
+    async def _knows(self, shop: str, path: str, enough: Callable[[Any], bool]) -> bool:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
         while asyncio.get_running_loop().time() < deadline:
             try:
-                known = await self._clients["rules"].ask("GET", "/v1/scenarios", params={"shop": shop})
+                known = await self._clients["rules"].ask("GET", path, params={"shop": shop})
             except (Unavailable, Problem):
                 return False
-            if wanted in known:
+            if enough(known):
                 return True
             await asyncio.sleep(LOOK_AGAIN)
         return False

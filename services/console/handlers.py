@@ -1,19 +1,34 @@
 """Decides for the console: what a publication changes, what Kafka is told of it, and how answers are composed."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 
 from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState, State
+from libs.contracts.envelope import Message
+from libs.contracts.scenarios import (
+    RfmPublished,
+    ScenarioPublished,
+    ScenarioState,
+    SegmentPublished,
+    SegmentStanding,
+    SegmentState,
+    State,
+)
 from libs.domain import ids
+from libs.domain.lint.check import check_bundle
+from libs.domain.lint.segment import check_segment
+from libs.domain.rfm.parse import parse as parse_rfm
 from libs.domain.scenario.diff import compare
-from libs.domain.scenario.source import Finding
+from libs.domain.scenario.model import Scenario, Segment
+from libs.domain.scenario.parse import parse
+from libs.domain.scenario.segment import parse_segment
+from libs.domain.scenario.source import Finding, ScenarioError
 
 SOURCE = "/kurant/console"
 MOST_FILES = 200
@@ -25,6 +40,63 @@ SUMS = ("applied", "duplicates", "quarantined")
 FATES = ("fired", "cancelled", "expired", "pending")
 ENDS = ("sent", "suppressed", "failed", "expired", "unknown", "pending")
 Files = dict[str, str]
+KindName = Literal["scenario", "segment", "rfm"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Something that is published in versions: its `main` file, how it is checked, how its id and name are read, what
+    it can be told.
+    """
+
+    name: KindName
+    main: str
+    verbs: tuple[str, ...]
+    check: Callable[[Files], list[Finding]]
+    named: Callable[[str], tuple[str, str]]
+
+    @property
+    def plural(self) -> str:
+        """As in `/v1/scenarios`."""
+        return f"{self.name}s"
+
+
+def _named(read: Callable[[str], Scenario | Segment]) -> Callable[[str], tuple[str, str]]:
+    def named(text: str) -> tuple[str, str]:
+        told = read(text)
+        return told.id, told.name
+
+    return named
+
+
+def _check_rfm(files: Files) -> list[Finding]:
+    try:
+        parse_rfm(files[RFM.main])
+    except ScenarioError as error:
+        return list(error.findings)
+    return []
+
+
+SCENARIO = Kind(
+    name="scenario",
+    main="scenario.yaml",
+    verbs=("pause", "resume", "archive"),
+    check=check_bundle,
+    named=_named(parse),
+)
+SEGMENT = Kind(
+    name="segment", main="segment.yaml", verbs=("archive",), check=check_segment, named=_named(parse_segment)
+)
+RFM = Kind(name="rfm", main="rfm.yaml", verbs=(), check=_check_rfm, named=lambda _: ("rfm", "RFM"))
+"""The rules of a shop's RFM: there is one of them, and nothing to tell it."""
+
+
+class Ref(NamedTuple):
+    """One published thing."""
+
+    shop: str
+    kind: KindName
+    id: str
 
 
 class Refused(ValueError):
@@ -38,7 +110,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Current:
-    """A scenario as it stands; `digest` is of its current version."""
+    """What is published as it stands; `digest` is of its current version."""
 
     version: int
     state: str
@@ -99,46 +171,72 @@ def publication(current: Current | None, content: bytes) -> Change:
     return Change(version=current.version + 1, state=state, fresh=True, moved=True)
 
 
-def transition(id: str, current: Current | None, verb: str) -> str:
+def transition(ref: Ref, current: Current | None, verb: str) -> str:
     """The state after `pause`, `resume` or `archive`; raises `Refused` saying what to do instead."""
     if current is None:
-        raise Refused(404, f"no scenario {id} in this shop; publish it first")
+        raise Refused(404, f"no {ref.kind} {ref.id} in this shop; publish it first")
     if verb == "archive":
         return "archived"
     if current.state == "archived":
-        raise Refused(409, f"scenario {id} is archived; publish it to make it live again")
+        raise Refused(409, f"{ref.kind} {ref.id} is archived; publish it to make it live again")
     return "paused" if verb == "pause" else "live"
 
 
-def news(shop: str, id: str, current: Current, versions: Sequence[Untold]) -> list[Outgoing]:
-    """The records that tell of versions, then of the state. The same ones whenever they are made (I3)."""
+def news(ref: Ref, current: Current, versions: Sequence[Untold]) -> list[Outgoing]:
+    """The records that tell of versions, then of the state (RFM rules have none). The same ones whenever they are made
+    (I3).
+    """
+    key = _key(ref)
     records = [
         outgoing(
             topics.SCENARIOS,
-            ScenarioPublished(scenario=id, version=one.version, published_at=one.published_at, files=one.files),
-            key=f"{shop}/{id}@{one.version}",
-            id=ids.derive("scenario-published", shop, id, one.version),
+            _published(ref, one),
+            key=key if ref.kind == "rfm" else f"{key}@{one.version}",
+            id=ids.derive(f"{ref.kind}-published", ref.shop, ref.id, one.version),
             source=SOURCE,
-            shop=shop,
+            shop=ref.shop,
             time=one.published_at,
         )
         for one in versions
     ]
-    state = ScenarioState(
-        scenario=id, version=current.version, state=cast(State, current.state), changed_at=current.changed_at
-    )
+    if ref.kind == "rfm":
+        return records
+    changed = current.changed_at
     records.append(
         outgoing(
             topics.SCENARIOS,
-            state,
-            key=f"{shop}/{id}",
-            id=ids.derive("scenario-state", shop, id, current.version, current.state, current.changed_at.isoformat()),
+            _state(ref, current),
+            key=key,
+            id=ids.derive(f"{ref.kind}-state", ref.shop, ref.id, current.version, current.state, changed.isoformat()),
             source=SOURCE,
-            shop=shop,
-            time=current.changed_at,
+            shop=ref.shop,
+            time=changed,
         )
     )
     return records
+
+
+def _key(ref: Ref) -> str:
+    """Of the state; a version adds its number. Of RFM rules only the newest matter, so all have this one."""
+    if ref.kind == "rfm":
+        return f"{ref.shop}/{RFM.main}"
+    return f"{ref.shop}/{ref.id}" if ref.kind == "scenario" else f"{ref.shop}/segments/{ref.id}"
+
+
+def _published(ref: Ref, one: Untold) -> Message:
+    if ref.kind == "rfm":
+        return RfmPublished(version=one.version, published_at=one.published_at, text=one.files[RFM.main])
+    if ref.kind == "segment":
+        return SegmentPublished(segment=ref.id, version=one.version, published_at=one.published_at, files=one.files)
+    return ScenarioPublished(scenario=ref.id, version=one.version, published_at=one.published_at, files=one.files)
+
+
+def _state(ref: Ref, current: Current) -> Message:
+    version, changed = current.version, current.changed_at
+    if ref.kind == "segment":
+        standing = cast(SegmentStanding, current.state)
+        return SegmentState(segment=ref.id, version=version, state=standing, changed_at=changed)
+    return ScenarioState(scenario=ref.id, version=version, state=cast(State, current.state), changed_at=changed)
 
 
 def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -146,9 +244,9 @@ def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [asdict(one) for one in findings]
 
 
-def different(before: Files | None, files: Files) -> list[dict[str, str]]:
+def different(kind: Kind, before: Files | None, files: Files) -> list[dict[str, str]]:
     """What a new version has other than the one before, as JSON; nothing when there is none before."""
-    return [] if before is None else [one.shown() for one in compare(before, files)]
+    return [] if before is None else [one.shown() for one in compare(before, files, kind.main)]
 
 
 def audit(rules: Mapping[str, Any], scheduler: Mapping[str, Any], dispatch: Mapping[str, Any]) -> dict[str, Any]:

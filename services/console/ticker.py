@@ -7,6 +7,7 @@ from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
 from services.console import handlers, store
+from services.console.handlers import Ref
 
 log = logger(__name__)
 EVERY = 5.0
@@ -27,44 +28,44 @@ class Teller:
         self._producer = producer
         self._telling: set[asyncio.Task[bool]] = set()
 
-    async def tell_now(self, shop: str, id: str) -> bool:
-        """Publish what Kafka does not know of one scenario; False when it does not know it yet, but will.
+    async def tell_now(self, ref: Ref) -> bool:
+        """Publish what Kafka does not know of one scenario (or segment); False when it does not know it yet, but will.
 
         A publication that was begun is never given up half-way: a record that is still on its way must not meet
         one that was decided later and published by somebody else.
         """
-        task = asyncio.ensure_future(self._quietly(shop, id))
+        task = asyncio.ensure_future(self._quietly(ref))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE)
         return bool(done) and task.result()
 
-    async def _quietly(self, shop: str, id: str) -> bool:
+    async def _quietly(self, ref: Ref) -> bool:
         try:
-            await self.tell(shop, id)
+            await self.tell(ref)
         except Unavailable as error:
-            log.warning("a scenario is not told yet", error=str(error))
+            log.warning("a publication is not told yet", kind=ref.kind, error=str(error))
             return False
         return True
 
-    async def tell(self, shop: str, id: str) -> None:
-        """Publish what Kafka does not know of one scenario. Raises `Unavailable`; then it stays untold."""
+    async def tell(self, ref: Ref) -> None:
+        """Publish what Kafka does not know of one of them. Raises `Unavailable`; then it stays untold."""
         async with self._database.transaction() as connection:
-            current = await store.lock(connection, shop, id)
+            current = await store.lock(connection, ref)
             if current is None:
                 return
-            versions = await store.untold_versions(connection, shop, id)
+            versions = await store.untold_versions(connection, ref)
             if current.told and not versions:
                 return
-            await self._producer.send(handlers.news(shop, id, current, versions))
-            await store.mark_told(connection, shop, id, [one.version for one in versions])
+            await self._producer.send(handlers.news(ref, current, versions))
+            await store.mark_told(connection, ref, [one.version for one in versions])
 
     async def tell_all(self) -> int:
-        """Publish everything that is untold; how many scenarios it was of. Raises `Unavailable`."""
+        """Publish everything that is untold; how many things it was of. Raises `Unavailable`."""
         async with self._database.connection() as connection:
             waiting = await store.untold(connection)
-        for shop, id in waiting:
-            await self.tell(shop, id)
+        for ref in waiting:
+            await self.tell(ref)
         return len(waiting)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,9 +73,9 @@ class Teller:
         while not stop.is_set():
             try:
                 if count := await self.tell_all():
-                    log.info("told of scenarios", count=count)
+                    log.info("told of publications", count=count)
             except Unavailable as error:
-                log.warning("scenarios are not told yet", error=str(error))
+                log.warning("publications are not told yet", error=str(error))
             try:
                 async with asyncio.timeout(EVERY):
                     await stop.wait()

@@ -1,4 +1,4 @@
-"""The composition root of dispatch: a loop that keeps what is asked for, a worker that sends it, a teller."""
+"""The composition root of dispatch: a loop that keeps what is asked for, workers that send it, a teller."""
 
 import asyncio
 import ipaddress
@@ -31,21 +31,34 @@ log = logger(__name__)
 class Dispatch:
     """Keeps what the messages topic asks for, and has it sent."""
 
-    def __init__(self, parts: Parts, gateways: channels.Gateways, consent: Consent) -> None:
+    def __init__(
+        self, parts: Parts, gateways: channels.Gateways[channels.Gateway | channels.Hooks], consent: Consent
+    ) -> None:
         self._clock = parts.clock
         self.shelf = Shelf()
         self.teller = Teller(database=parts.database, producer=parts.producer, clock=parts.clock)
         base = parts.settings.public_url or parts.settings.dispatch_url
-        self.worker = Worker(
-            database=parts.database,
-            clock=parts.clock,
-            consent=consent,
-            gateways=gateways,
-            shelf=self.shelf,
-            links=Links(base=base.rstrip("/"), sign=parts.secrets.sign),
-            shops=shops_of(parts.settings.shops),
-            untold=self.teller.wake,
+        hooks = channels.Hooks(
+            keys=parts.secrets.webhook_keys,
+            now=parts.clock.now,
+            anywhere=parts.settings.profile == "local",
         )
+
+        def worker(queue: store.Queue, ways: channels.Gateways[channels.Gateway | channels.Hooks]) -> Worker:
+            return Worker(
+                database=parts.database,
+                clock=parts.clock,
+                consent=consent,
+                gateways=ways,
+                queue=queue,
+                shelf=self.shelf,
+                links=Links(base=base.rstrip("/"), sign=parts.secrets.sign),
+                shops=shops_of(parts.settings.shops),
+                untold=self.teller.wake,
+            )
+
+        self.worker = worker("messages", gateways)
+        self.caller = worker("calls", channels.Gateways([hooks]))
 
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
         """One batch of the messages topic (I4: through the connection that moves the offset)."""
@@ -56,15 +69,21 @@ class Dispatch:
                 traced.append(handlers.traced(one, traceparent))
         if traced:
             await store.insert(connection, traced, self._clock.now(), by=self.worker.name)
-        return Outcome(poison=poison, after=self.worker.wake)
+        return Outcome(poison=poison, after=self._wake)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`, finish what is under way, and tell of all of it."""
         finished = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.teller.run(finished))
-            await self.worker.run(stop)
+            async with asyncio.TaskGroup() as workers:
+                workers.create_task(self.worker.run(stop))
+                workers.create_task(self.caller.run(stop))
             finished.set()
+
+    def _wake(self) -> None:
+        self.worker.wake()
+        self.caller.wake()
 
     def learn(self, record: Record) -> None:
         """One record of the scenarios topic."""

@@ -12,7 +12,7 @@ from libs.common.telemetry.log import logger
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.events import EventOccurred
-from libs.contracts.messages import Delivered, MessageRequested
+from libs.contracts.messages import WEBHOOK, Delivered, MessageRequested
 from libs.contracts.scenarios import ScenarioPublished, ScenarioState
 from libs.domain import ids
 from libs.domain.mail import Letter, Links, Mailbox, choose_sender, track
@@ -81,6 +81,10 @@ class Decision:
     unsubscribe_url: str | None = field(default=None, repr=False)
     preferences_url: str | None = field(default=None, repr=False)
     confirm_url: str | None = field(default=None, repr=False)
+
+
+CALL = Decision(decision="allow", channel=WEBHOOK)
+"""Nobody is asked about a call of a web address: nothing goes to a customer, and no address of his is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +173,8 @@ def before_asking(job: Job, shelf: Shelf, reachable: Collection[str], now: datet
         return [], put_off(job, "claimed", "paused", now + PAUSED)
     if state == "archived":
         return [], end(job, "claimed", "suppressed", "archived")
+    if request.is_call:
+        return [WEBHOOK], None
     bundle = shelf.find(job.shop, request.scenario, request.version)
     if bundle is None:
         return [], put_off(job, "claimed", "version_unknown", now + UNKNOWN_VERSION)

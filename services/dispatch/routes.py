@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from fastapi import FastAPI, Query, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,6 +15,7 @@ from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from libs.common.secrets import BadToken
 from libs.common.telemetry.log import logger
+from libs.domain import webhook
 from libs.domain.mail.links import is_web
 from services.dispatch import handlers, store
 
@@ -102,6 +104,15 @@ def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
         own = caller.for_shop(shop)
         async with parts.database.connection() as connection:
             return await store.outbox(connection, own, profile, channel, limit)
+
+    @app.get("/v1/webhook-secret")
+    async def webhook_secret(request: Request, shop: str | None = None) -> Response:
+        """With what calls of the shop's web addresses are signed (Standard Webhooks), older ones too."""
+        caller = await parts.gate.caller(request, "admin")
+        own = caller.for_shop(shop)
+        newest, *older = (webhook.secret(key) for key in parts.secrets.webhook_keys(own))
+        told = {"shop": own, "secret": newest, "older": older}
+        return Response(msgspec.json.encode(told), media_type="application/json", headers=UNCACHED)
 
     @app.get("/v1/audit")
     async def audited(request: Request) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,7 @@ from libs.common.errors import Unavailable
 from libs.contracts.messages import MessageRequested
 from services.dispatch.handlers import Change, Incoming, Job, Touch, Untold
 
+Queue = Literal["messages", "calls"]
 CHANNEL = "kurant_dispatch"
 LOCK = 0x4B554449
 """First half of a worker's advisory lock ("KUDI"); the second is the worker's number."""
@@ -44,15 +45,28 @@ WITH told AS (
 SELECT count(*) FROM new
 """
 
+QUEUES = {"messages": "channels <> '{webhook}'", "calls": "channels = '{webhook}'"}
+"""What goes to customers, and calls of web addresses: each has its own index."""
+
 CLAIM = """
 WITH next AS (
-    SELECT message FROM dispatch.message WHERE state = 'pending' AND not_before <= $1
+    SELECT message FROM dispatch.message WHERE state = 'pending' AND %s AND not_before <= $1
     ORDER BY not_before LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE dispatch.message AS m SET state = 'claimed', worker = $3
 FROM next JOIN dispatch.request AS r USING (message) WHERE m.message = next.message
 RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.not_before, r.body
 """
+
+NEXT = "SELECT not_before FROM dispatch.message WHERE state = 'pending' AND %s ORDER BY not_before LIMIT 1"
+
+WAITING = " + ".join(
+    f"(SELECT count(*) FROM dispatch.message WHERE {which})"
+    for which in (
+        *(f"state = 'pending' AND {queue}" for queue in QUEUES.values()),
+        "state IN ('claimed', 'sending')",
+    )
+)
 
 MARK = """
 UPDATE dispatch.message AS m SET state = 'sending', channel = n.channel, gateway = n.gateway,
@@ -87,16 +101,18 @@ WITH changed AS (
 SELECT message FROM changed
 """
 
-HOLDERS = "SELECT DISTINCT worker FROM dispatch.message WHERE state IN ('claimed', 'sending')"
+HOLDERS = "SELECT DISTINCT worker FROM dispatch.message WHERE state IN ('claimed', 'sending') AND %s"
 
 RECOVER = """
 WITH back AS (
-    UPDATE dispatch.message SET state = 'pending', worker = NULL
-    WHERE state = 'claimed' AND worker = ANY($1::int[]) RETURNING message
+    UPDATE dispatch.message SET state = 'pending', worker = NULL, channel = NULL, gateway = NULL
+    WHERE (state = 'claimed' OR (state = 'sending' AND channel = 'webhook')) AND worker = ANY($1::int[])
+    RETURNING message
 ), lost AS (
     UPDATE dispatch.message
     SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
-    WHERE state = 'sending' AND worker = ANY($1::int[]) RETURNING message, scenario, channel
+    WHERE state = 'sending' AND channel <> 'webhook' AND worker = ANY($1::int[])
+    RETURNING message, scenario, channel
 ), gone AS (
     DELETE FROM dispatch.request AS r USING lost WHERE r.message = lost.message
 )
@@ -223,9 +239,9 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
     return added
 
 
-async def claim(connection: Connection, worker: int, now: datetime, limit: int) -> list[Job]:
+async def claim(connection: Connection, worker: int, now: datetime, limit: int, queue: Queue = "messages") -> list[Job]:
     """Take up to `limit` messages that may be sent now, oldest first; no other worker gets them."""
-    rows = await connection.fetch(CLAIM, now, limit, worker)
+    rows = await connection.fetch(CLAIM % QUEUES[queue], now, limit, worker)
     return [
         Job(
             message=str(row["message"]),
@@ -240,11 +256,9 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int) 
     ]
 
 
-async def next_due(connection: Connection) -> datetime | None:
+async def next_due(connection: Connection, queue: Queue = "messages") -> datetime | None:
     """When the first of the pending messages may be sent."""
-    found: datetime | None = await connection.fetchval(
-        "SELECT not_before FROM dispatch.message WHERE state = 'pending' ORDER BY not_before LIMIT 1"
-    )
+    found: datetime | None = await connection.fetchval(NEXT % QUEUES[queue])
     return found
 
 
@@ -273,14 +287,17 @@ async def change(connection: Connection, worker: int, changes: Sequence[Change],
     return {str(row["message"]) for row in rows}
 
 
-async def recover(database: Database, now: datetime, mine: Collection[int]) -> tuple[int, list[tuple[str, str]]]:
-    """Take up what dead workers left: how many went back, and scenario and channel of those now `unknown`.
+async def recover(
+    database: Database, now: datetime, mine: Collection[int], queue: Queue = "messages"
+) -> tuple[int, list[tuple[str, str]]]:
+    """Take up what dead workers of the queue left: how many went back, scenario and channel of those now `unknown`.
 
-    A worker is dead when its lock can be had. `mine` are numbers of this process that are winding up.
+    A worker is dead when its lock can be had. `mine` are numbers of the caller's own that are winding up. A call of
+    a web address that was on its way goes back too: it may come twice.
     """
     async with database.transaction() as connection:
         dead = []
-        for row in await connection.fetch(HOLDERS):
+        for row in await connection.fetch(HOLDERS % QUEUES[queue]):
             worker = row["worker"]
             if worker not in mine and await connection.fetchval(
                 "SELECT pg_try_advisory_xact_lock($1, $2)", LOCK, worker
@@ -337,8 +354,5 @@ async def sums(connection: Connection) -> dict[str, int]:
 
 async def waiting(connection: Connection) -> int:
     """How many messages wait or are under way."""
-    found: int = await connection.fetchval(
-        "SELECT (SELECT count(*) FROM dispatch.message WHERE state = 'pending') + "
-        "(SELECT count(*) FROM dispatch.message WHERE state IN ('claimed', 'sending'))"
-    )
+    found: int = await connection.fetchval(f"SELECT {WAITING}")
     return found

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from libs.common.bus.consumer import BACKOFF
 from libs.common.clock import Clock, pause
@@ -20,7 +21,7 @@ from libs.domain.mail import Links
 from libs.domain.template import TemplateError, pick
 from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers, store
-from services.dispatch.channels import CannotSend, Gateway, Gateways
+from services.dispatch.channels import CannotSend, Gateway, Gateways, Hooks, Way
 from services.dispatch.clients import Consent, Question
 from services.dispatch.handlers import Change, Decision, Job, Outcome
 
@@ -88,7 +89,8 @@ class Worker:
         database: Database,
         clock: Clock,
         consent: Consent,
-        gateways: Gateways,
+        gateways: Gateways[Gateway | Hooks],
+        queue: store.Queue,
         shelf: Shelf,
         links: Links,
         shops: Mapping[str, Mapping[str, str]],
@@ -97,6 +99,7 @@ class Worker:
         self._database = database
         self._clock = clock
         self._gateways = gateways
+        self._queue = queue
         self._shelf = shelf
         self._links = links
         self._shops = shops
@@ -183,12 +186,12 @@ class Worker:
             return
         asked = min(room, BATCH)
         async with self._database.connection() as connection:
-            jobs = await store.claim(connection, shift.session.worker, self._clock.now(), asked)
+            jobs = await store.claim(connection, shift.session.worker, self._clock.now(), asked, self._queue)
             for job in jobs:
                 self._begin(shift, job)
             if len(jobs) == asked:
                 return
-            due = await store.next_due(connection) or NEVER
+            due = await store.next_due(connection, self._queue) or NEVER
         if due <= self._clock.now():
             await self._rest(shift, LOCKED)
         elif not shift.over:
@@ -257,7 +260,9 @@ class Worker:
             return handlers.after_trouble(job, self._clock.now())
 
     async def _version_known(self, job: Job) -> None:
-        """Wait a moment for a version that is on its way."""
+        """Wait a moment for a version that is on its way; a call needs none."""
+        if job.request.is_call:
+            return
         deadline = time.monotonic() + NEWS
         while not self._shelf.knows(job.shop, job.request.scenario, job.request.version):
             left = deadline - time.monotonic()
@@ -269,7 +274,7 @@ class Worker:
                 return
 
     async def _permit(self, question: Question) -> Permit:
-        decision = await self._ask.ask(question)
+        decision = handlers.CALL if question.job.request.is_call else await self._ask.ask(question)
         return Permit(decision=decision, at=time.monotonic())
 
     async def _ask_consent(self, questions: Sequence[Question]) -> Sequence[Decision]:
@@ -305,7 +310,9 @@ class Worker:
                             continue
                     return await self._send(shift, job, gateway, prepared, permit)
 
-    def _prepare(self, job: Job, decision: Decision, gateway: Gateway, traceparent: str) -> object:
+    def _prepare(self, job: Job, decision: Decision, gateway: Gateway | Hooks, traceparent: str) -> object:
+        if isinstance(gateway, Hooks):
+            return gateway.prepare(job, traceparent, self._shops.get(job.shop, {}))
         request = job.request
         bundle = self._shelf.find(job.shop, request.scenario, request.version) or {}
         message = pick(bundle, request.name, decision.channel, request.language)
@@ -323,7 +330,7 @@ class Worker:
         )
         return gateway.prepare(letter)
 
-    async def _send(self, shift: Shift, job: Job, gateway: Gateway, prepared: object, permit: Permit) -> Change | None:
+    async def _send(self, shift: Shift, job: Job, gateway: Way, prepared: Any, permit: Permit) -> Change | None:
         """Within a slot: say that it is on its way, then send it."""
         if shift.over:
             return handlers.give_back(job)
@@ -350,7 +357,7 @@ class Worker:
 
     async def _recover(self) -> None:
         mine = {shift.session.worker for shift in self._shifts if shift.tasks or not shift.session.lost.is_set()}
-        back, unknown = await store.recover(self._database, self._clock.now(), mine)
+        back, unknown = await store.recover(self._database, self._clock.now(), mine, self._queue)
         for scenario, channel in unknown:
             MESSAGES.labels(scenario=scenario, channel=channel, outcome="unknown", reason="worker_died").inc()
         if back or unknown:

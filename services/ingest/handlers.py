@@ -328,14 +328,14 @@ def product(raw: bytes | msgspec.Raw, *, shop: str, now: datetime, traceparent: 
         raise Invalid("product", str(error)) from None
     if not isinstance(value, dict):
         raise Invalid("product", "must be an object")
-    kept = clean(value, root="product")
-    encoded(kept, root="product")
     try:
-        told = catalog.told(kept, now)
+        told = catalog.told(clean(value, root="product"), now)
     except event_types.Misfit as error:
         raise Invalid(error.field, error.text) from None
+    if told.more:  # encoded here, so that a number stays a number
+        told = msgspec.structs.replace(told, more=cast(Json, msgspec.Raw(encoded(told.more, root="product"))))
     changed = told.updated_at or now
-    return outgoing(
+    made = outgoing(
         topics.CATALOG,
         told,
         key=catalog.key(shop, told.product_id),
@@ -345,6 +345,9 @@ def product(raw: bytes | msgspec.Raw, *, shop: str, now: datetime, traceparent: 
         time=now if changed - now > AHEAD else changed,
         traceparent=traceparent,
     )
+    if len(made.value) > LARGEST:
+        raise Invalid("product", f"is larger than {LARGEST} bytes")
+    return made
 
 
 def label(type: Any) -> str:

@@ -1,7 +1,7 @@
 """The composition root of rules: scenarios in memory, profiles in Postgres, Faust in front."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
@@ -17,7 +17,7 @@ from libs.domain.engine.registry import DEFAULT_ZONE, Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
 from services.rules.stream import Stream
-from services.rules.ticker import Sweeper
+from services.rules.ticker import Scorer, Sweeper
 
 CACHED = 100_000
 ProfileKey = tuple[str, str]
@@ -30,8 +30,10 @@ class Rules:
     one's successor makes the whole transaction fail, and the cache is dropped.
     """
 
-    def __init__(self, parts: Parts, registry: Registry) -> None:
+    def __init__(self, parts: Parts, registry: Registry, new_shop: Callable[[], None] = lambda: None) -> None:
+        """`new_shop` is told when a shop's first order has been stored."""
         self._clock = parts.clock
+        self._new_shop = new_shop
         self._registry = registry
         self._cache: OrderedDict[ProfileKey, tuple[int, Profile]] = OrderedDict()
 
@@ -42,7 +44,7 @@ class Rules:
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
         """One batch: everything it changes is written through `connection`."""
         good, poison = handlers.decode(records)
-        loaded = await self._load(connection, {item.key for item in good})
+        loaded = await self._load(connection, handlers.about(good))
         profiles = {key: profile for key, (_, profile) in loaded.items()}
         decision = handlers.decide(good, profiles, self._registry, self._clock.now)
         decision.sums["events.quarantined"] += sum(record.topic == topics.EVENTS.name for record, _ in poison)
@@ -52,6 +54,8 @@ class Rules:
             connection,
             [(key, one.id, one.ended_at or one.at, handlers.write_ended(one)) for key, one in decision.gone],
         )
+        new_shops = await store.keep_orders(connection, decision.orders, self._clock.now())
+        await store.note_merges(connection, decision.merged, self._clock.now())
         await store.count(connection, min(record.partition for record in records), decision.sums)
 
         def keep() -> None:
@@ -59,6 +63,8 @@ class Rules:
                 self._cache[key] = (version, profiles[key])
             while len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
+            if new_shops:
+                self._new_shop()
 
         return Outcome(outputs=decision.outputs, poison=poison, after=keep)
 
@@ -82,13 +88,15 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     for shop, told in shops.load(settings.shops).items():
         registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
     sweeper = Sweeper(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
+    scorer = Scorer(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
 
     def learn(record: Record) -> None:
         handlers.learn(registry, record)
         sweeper.hear(record.offset)
+        scorer.hear()
 
     scenarios = Table(name="rules", topic=topics.SCENARIOS, bootstrap=settings.kafka_bootstrap, apply=learn)
-    rules = Rules(parts, registry)
+    rules = Rules(parts, registry, scorer.hear)
     applier = Applier(
         schema="rules",
         database=parts.database,
@@ -115,6 +123,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         },
     )
     routes.install(app, parts, registry, stream)
+    routes.install_rfm(app, parts, registry, scorer)
 
     async def follow() -> None:
         await scenarios.run(parts.stop)
@@ -127,4 +136,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         await scenarios.wait_complete()
         await sweeper.run(parts.stop)
 
-    return app, [follow, work, sweep]
+    async def score() -> None:
+        await scenarios.wait_complete()
+        await scorer.run(parts.stop)
+
+    return app, [follow, work, sweep, score]

@@ -13,21 +13,26 @@ from libs.common.telemetry.log import logger
 from libs.contracts import topics
 from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.envelope import Envelope, MalformedRecord
-from libs.contracts.events import ABSORBED, MERGED, EventOccurred
+from libs.contracts.events import ABSORBED, MERGED, RFM_CHANGED, EventOccurred
 from libs.contracts.messages import Delivered, MessageRequested
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 from libs.domain import ids
 from libs.domain.engine import due, events, merge, state
+from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile
-from libs.domain.engine.turn import Call, Programs, Request, Turn
+from libs.domain.engine.turn import Call, Fact, Programs, Request, Turn
+from libs.domain.rfm import changes, facts
+from libs.domain.rfm.parse import parse as parse_rfm
 from libs.domain.scenario.parse import ScenarioError, parse
+from libs.domain.scenario.segment import parse_segment
 
 log = logger(__name__)
-
 SOURCE = "/kurant/rules"
+FOUND = ("segment.entered", "segment.left")
+"""Events that rules itself finds out, and tells everybody of."""
 CHANGED = "consent.changed"
 """A change of permission, told by consent, as an event of the profile."""
 ProfileKey = tuple[str, str]
@@ -52,12 +57,20 @@ class Decoded:
     def key(self) -> ProfileKey:
         return self.envelope.shop, self.payload.profile
 
+    @property
+    def echo(self) -> bool:
+        """Whether rules hears what it has told: the turn that found it out has acted on it already."""
+        return self.envelope.source == SOURCE and self.envelope.type in FOUND
+
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to. `sums` are for the audit, `gone` ended enrolments that documents have let go of."""
+    """What a batch leads to. `sums` are for the audit, `gone` ended enrolments that documents have let go of, `orders`
+    what was told of orders (by profile and order), `merged` the profiles with orders that are others now."""
 
     outputs: list[Outgoing] = field(default_factory=list)
+    orders: dict[ProfileKey, dict[str, facts.OrderFact]] = field(default_factory=dict)
+    merged: list[tuple[ProfileKey, str]] = field(default_factory=list)
     gone: list[tuple[ProfileKey, Enrolment]] = field(default_factory=list)
     sums: Counter[str] = field(default_factory=Counter)
 
@@ -75,13 +88,21 @@ def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record,
     return good, poison
 
 
+def about(batch: Iterable[Decoded]) -> set[ProfileKey]:
+    """The profiles that a batch may change."""
+    return {item.key for item in batch if not item.echo}
+
+
 def decide(
     batch: Sequence[Decoded], profiles: dict[ProfileKey, Profile], programs: Programs, now: Callable[[], datetime]
 ) -> Decision:
-    """Apply the batch in order. `profiles` holds every profile of the batch and is changed in place."""
+    """Apply the batch in order. `profiles` holds those of the batch (`about`) and is changed in place."""
     decision = Decision()
     moment = now()
     for item in batch:
+        if item.echo:
+            decision.sums["events.duplicates"] += 1
+            continue
         turn = Turn(
             shop=item.envelope.shop,
             profile_id=item.payload.profile,
@@ -108,7 +129,7 @@ def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
         if payload.enrolment:
             due.on_due(turn, payload.step)
         else:
-            due.look(turn)
+            due.look(turn, payload.due_at)
     elif isinstance(payload, Delivered):
         due.on_delivery(
             turn,
@@ -123,7 +144,8 @@ def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
             channel=payload.channel,
         )
     else:
-        happened, digest = _happened(item, _permission(payload))
+        told = {name: getattr(payload, name) for name in ("channel", "purpose", "status", "because")}
+        happened, digest = _happened(item, told)
         due.on_permission(turn, happened, digest, {channel: dict(told) for channel, told in payload.consents.items()})
 
 
@@ -141,10 +163,21 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         fresh = digest not in turn.profile.seen
         if fresh:
             turn.profile.seen.append(digest)
-            merge.absorb(turn, state.from_builtins(payload.data["profile"]))
+            merge.absorb(turn, state.from_builtins(payload.data["profile"]), envelope.time)
     else:
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)
+        if fresh and envelope.type in facts.EVENTS:
+            _order(decision, turn, item.key, happened)
     decision.sums["events.applied" if fresh else "events.duplicates"] += 1
+
+
+def _order(decision: Decision, turn: Turn, key: ProfileKey, event: Happened) -> None:
+    """What the event says of its order, for RFM; the currency may have been told by another event of it."""
+    told = event.data.get("order")
+    known = turn.profile.orders.get(str(told.get("id"))) if isinstance(told, dict) else None
+    fact = facts.order_fact(event.type, event.time, event.data, known.data.get("currency") if known else None)
+    if fact is not None:
+        facts.add(decision.orders.setdefault(key, {}), fact)
 
 
 def _happened(item: Decoded, data: dict[str, Any]) -> tuple[Happened, int]:
@@ -155,13 +188,11 @@ def _happened(item: Decoded, data: dict[str, Any]) -> tuple[Happened, int]:
     return Happened(type, envelope.time, f"{digest:015x}", data), digest
 
 
-def _permission(told: ConsentChanged) -> dict[str, Any]:
-    return {"channel": told.channel, "purpose": told.purpose, "status": told.status, "because": told.because}
-
-
 def _merge(decision: Decision, turn: Turn, item: Decoded, into: str) -> None:
     """Hand everything to `into`, in a record on its own key, where its own consumer takes it up."""
     leaving = merge.hand_over(turn, into)
+    if leaving.orders or leaving.rfm:
+        decision.merged.append((item.key, into))
     decision.outputs.append(
         _event(item, into, ABSORBED, f"absorbed-{item.envelope.id}", {"profile": msgspec.to_builtins(leaving)})
     )
@@ -177,7 +208,9 @@ def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
         decision.outputs.append(Outgoing(topic=topics.DELIVERIES.name, key=key, value=told, headers=headers))
     elif isinstance(item.payload, EventOccurred):
         decision.sums["events.applied"] += 1
-        if item.envelope.type != MERGED:
+        if item.envelope.type == ABSORBED and item.payload.data["profile"].get("orders"):  # they may have come here
+            decision.merged.append((item.key, into))
+        if item.envelope.type not in (MERGED, RFM_CHANGED):  # what the scores of one profile were says nothing now
             happened = msgspec.structs.replace(item.payload, profile=into).encode()
             decision.outputs.append(Outgoing(topic=topics.EVENTS.name, key=key, value=happened, headers=headers))
 
@@ -213,6 +246,21 @@ def _publish(decision: Decision, turn: Turn) -> None:
         decision.outputs.append(_call(turn, call, asked, call.step))
     for request in sorted(turn.messages, key=lambda one: -one.priority):
         decision.outputs.append(_message(turn, request))
+    for fact in turn.facts:
+        decision.outputs.append(_fact(turn, fact))
+
+
+def _fact(turn: Turn, fact: Fact) -> Outgoing:
+    return outgoing(
+        topics.EVENTS,
+        EventOccurred(profile=turn.profile_id, received_at=turn.now, data=fact.event.data),
+        key=turn.profile_id,
+        id=fact.id,
+        source=SOURCE,
+        shop=turn.shop,
+        time=fact.event.time,
+        type=fact.event.type,
+    )
 
 
 def _call(turn: Turn, call: Call, told: ScheduleStep | CancelStep, id: str) -> Outgoing:
@@ -267,17 +315,26 @@ def learn(registry: Registry, record: Record) -> None:
         envelope = Envelope.read(record.headers)
         if envelope.type == ScenarioPublished.TYPE:
             told = ScenarioPublished.decode(record.value)
-            scenario = parse(told.files["scenario.yaml"])
-            registry.publish(envelope.shop, compile_program(scenario, told.version))
+            registry.publish(envelope.shop, compile_program(parse(told.files["scenario.yaml"]), told.version))
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
             registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
+        elif envelope.type == SegmentPublished.TYPE:
+            version = SegmentPublished.decode(record.value)
+            segment = compile_segment(parse_segment(version.files["segment.yaml"]), version.version)
+            registry.publish_segment(envelope.shop, segment)
+        elif envelope.type == SegmentState.TYPE:
+            standing = SegmentState.decode(record.value)
+            registry.set_segment_state(envelope.shop, standing.segment, standing.version, standing.state)
+        elif envelope.type == RfmPublished.TYPE:
+            rfm_told = RfmPublished.decode(record.value)
+            registry.set_rfm(envelope.shop, rfm_told.version, parse_rfm(rfm_told.text))
     except (MalformedRecord, ScenarioError, CannotRun, KeyError) as error:
-        log.error("a published scenario cannot be read", offset=record.offset, cause=type(error).__name__)
+        log.error("what was published cannot be read", offset=record.offset, cause=type(error).__name__)
 
 
 def looks(profiles: Iterable[str], *, shop: str, fingerprint: str, now: datetime) -> list[Outgoing]:
-    """For each profile the word to bring its watches up to date with the scenarios of this fingerprint."""
+    """For each profile the word to look at the scenarios that wait for a moment, and the segments, of a fingerprint."""
     return [
         outgoing(
             topics.DUE,
@@ -296,6 +353,25 @@ def looks(profiles: Iterable[str], *, shop: str, fingerprint: str, now: datetime
             time=now,
         )
         for profile in profiles
+    ]
+
+
+def rfm_changed(rows: Iterable[dict[str, Any]], *, shop: str) -> list[Outgoing]:
+    """Rows of the history as events; the same ones whenever they are made (I3)."""
+    return [
+        outgoing(
+            topics.EVENTS,
+            EventOccurred(
+                profile=str(row["origin"]), received_at=row["at"], data=changes.data(row, quiet=row["quiet"])
+            ),
+            key=str(row["origin"]),
+            id=ids.derive("rfm", shop, row["origin"], row["run"]),
+            source=SOURCE,
+            shop=shop,
+            time=row["at"],
+            type=RFM_CHANGED,
+        )
+        for row in rows
     ]
 
 

@@ -1,9 +1,11 @@
-"""What other services ask of rules: explain, timeline, the sums of the audit."""
+"""What other services ask of rules: explain, timeline, RFM, the sums of the audit."""
 
-from typing import Any, Protocol
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request, Response
 
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
@@ -12,6 +14,9 @@ from libs.domain.engine.explain import explain, timeline
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Profile
 from libs.domain.engine.turn import Turn
+from libs.domain.rfm import plan, report
+from libs.domain.rfm.model import RfmRules
+from libs.domain.rfm.plan import Last
 from services.rules import handlers, store
 
 SUMS = {
@@ -19,6 +24,20 @@ SUMS = {
     "steps": ("scheduled", "fired", "cancelled", "expired"),
     "messages": ("requested",),
 }
+
+
+PATIENCE = 8.0
+"""Seconds for which who asks for a run waits for its end; a longer one goes on, and is seen in the status."""
+HISTORY = 50
+MOST_CUSTOMERS = 10_000
+
+
+class Computes(Protocol):
+    """Computes a shop's RFM at once."""
+
+    async def compute(self, shop: str, *, everybody: bool, quiet: bool) -> report.Ran | None:
+        """What the run did; None when there is nothing to compute."""
+        ...
 
 
 class Position(Protocol):
@@ -33,40 +52,46 @@ class Position(Protocol):
         ...
 
 
+async def known(parts: Parts, shop: str, profile: UUID, kept: list[Enrolment] | None = None) -> tuple[str, Profile]:
+    """The profile, or the one it was merged into; to `kept` goes what the documents have let go of."""
+    key = str(profile)
+    for _ in range(10):
+        async with parts.database.connection() as connection:
+            found = await store.load(connection, [(shop, key)])
+            if kept is not None:
+                kept += [handlers.read_ended(one) for one in await store.ended(connection, shop, key)]
+        if (shop, key) not in found:
+            raise Problem(404, f"profile {key} is not known to rules: no event of it has arrived")
+        document = handlers.read(found[(shop, key)][1])
+        if document.into is None:
+            return key, document
+        key = document.into
+    raise Problem(404, f"profile {profile} was merged too often")
+
+
 def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) -> None:
     """Add the routes."""
-
-    async def known(shop: str, profile: UUID, kept: list[Enrolment] | None = None) -> tuple[str, Profile]:
-        """The profile, or the one it was merged into; to `kept` goes what the documents have let go of."""
-        key = str(profile)
-        for _ in range(10):
-            async with parts.database.connection() as connection:
-                found = await store.load(connection, [(shop, key)])
-                if kept is not None:
-                    kept += [handlers.read_ended(one) for one in await store.ended(connection, shop, key)]
-            if (shop, key) not in found:
-                raise Problem(404, f"profile {key} is not known to rules: no event of it has arrived")
-            document = handlers.read(found[(shop, key)][1])
-            if document.into is None:
-                return key, document
-            key = document.into
-        raise Problem(404, f"profile {profile} was merged too often")
 
     @app.get("/v1/explain")
     async def explained(request: Request, shop: str, profile: UUID, scenario: str | None = None) -> dict[str, Any]:
         caller = await parts.gate.caller(request, "read")
         own = caller.for_shop(shop)
         kept: list[Enrolment] = []
-        key, document = await known(own, profile, kept)
+        key, document = await known(parts, own, profile, kept)
         turn = Turn(shop=own, profile_id=key, profile=document, programs=registry, now=parts.clock.now())
         return explain(turn, scenario, kept)
 
     @app.get("/v1/timeline")
     async def timelined(request: Request, shop: str, profile: UUID) -> dict[str, Any]:
         caller = await parts.gate.caller(request, "read")
-        key, document = await known(caller.for_shop(shop), profile)
+        key, document = await known(parts, caller.for_shop(shop), profile)
         return {"profile": key, "events": timeline(document)}
 
+    _install_registry(app, parts, registry)
+    _install_sums(app, parts, stream)
+
+
+def _install_registry(app: FastAPI, parts: Parts, registry: Registry) -> None:
     @app.get("/v1/scenarios")
     async def scenarios(request: Request, shop: str) -> list[dict[str, Any]]:
         caller = await parts.gate.caller(request, "read")
@@ -75,6 +100,16 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
             for program, state in registry.current(caller.for_shop(shop))
         ]
 
+    @app.get("/v1/segments")
+    async def segments(request: Request, shop: str) -> list[dict[str, Any]]:
+        caller = await parts.gate.caller(request, "read")
+        return [
+            {"id": segment.id, "version": segment.version, "state": state}
+            for segment, state in registry.current_segments(caller.for_shop(shop))
+        ]
+
+
+def _install_sums(app: FastAPI, parts: Parts, stream: Position) -> None:
     @app.get("/v1/audit")
     async def audited(request: Request) -> dict[str, Any]:
         await parts.gate.caller(request, "admin")
@@ -93,3 +128,76 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
     async def status(request: Request) -> dict[str, Any]:
         await parts.gate.caller(request, "read")
         return {"lag": stream.lag()}
+
+
+def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes) -> None:
+    """Add the routes of RFM (docs/rfm.md)."""
+    _install_customers(app, parts)
+    running: set[asyncio.Future[report.Ran | None]] = set()
+
+    @app.get("/v1/rfm")
+    async def stands(request: Request, shop: str) -> dict[str, Any]:
+        own = (await parts.gate.caller(request, "read")).for_shop(shop)
+        async with parts.database.connection() as connection:
+            last = await store.rfm_shop(connection, own) or Last(begun_at=plan.NEVER)
+            rows = await store.segments(connection, own)
+        version, rules = registry.rfm(own) or (0, last.rules or RfmRules(currency="XXX"))
+        begun = last.begun_at < plan.NEVER
+        due = plan.plan(last, rules, version, parts.clock.now()).at if begun else plan.NEVER
+        return report.status(last, rows, known=version, next_at=due if due < plan.NEVER else None)
+
+    @app.post("/v1/rfm/runs")
+    async def compute(
+        request: Request, response: Response, shop: str, now: bool = False, quiet: bool = False
+    ) -> dict[str, Any]:
+        """Compute those who changed, or with `now` everybody. 202: it is still at work."""
+        own = (await parts.gate.caller(request, "admin")).for_shop(shop)
+        async with parts.database.connection() as connection:
+            last = await store.rfm_shop(connection, own)
+        work = asyncio.ensure_future(scorer.compute(own, everybody=now, quiet=quiet))
+        running.add(work)
+        work.add_done_callback(running.discard)
+        done, _ = await asyncio.wait({work}, timeout=PATIENCE)
+        if not done:
+            response.status_code = 202
+            return {"done": False, "run": (last.run if last else 0) + 1}
+        found = work.result()
+        if found is None:
+            raise Problem(409, f"shop {own} has no orders with a currency, so there is nothing to compute")
+        return {"done": True, **asdict(found)}
+
+
+def _install_customers(app: FastAPI, parts: Parts) -> None:
+    async def ran(shop: str) -> Last:
+        """How the shop stands after at least one run. Raises `Problem`."""
+        async with parts.database.connection() as connection:
+            last = await store.rfm_shop(connection, shop)
+        if last is None or last.run == 0:
+            raise Problem(404, f"RFM of shop {shop} was not computed yet: `kurant rfm compute --now`")
+        return last
+
+    @app.get("/v1/rfm/customers")
+    async def customers(
+        request: Request,
+        shop: str,
+        segment: str | None = None,
+        after: UUID | None = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_CUSTOMERS)] = 1_000,
+    ) -> list[dict[str, Any]]:
+        own = (await parts.gate.caller(request, "read")).for_shop(shop)
+        last = await ran(own)
+        async with parts.database.connection() as connection:
+            rows = await store.page(connection, own, segment, str(after) if after else None, limit)
+        return [report.customer(row, last) for row in rows]
+
+    @app.get("/v1/rfm/explain")
+    async def explained(request: Request, shop: str, profile: UUID) -> dict[str, Any]:
+        own = (await parts.gate.caller(request, "read")).for_shop(shop)
+        last = await ran(own)
+        key, _ = await known(parts, own, profile)
+        async with parts.database.connection() as connection:
+            row = await store.customer(connection, own, key)
+            rows = await store.history(connection, own, key, HISTORY)
+        if row is None:
+            raise Problem(404, f"profile {key} has no order that counts, or none was counted yet")
+        return report.explained(row, last, rows)

@@ -1,59 +1,29 @@
 """Every SQL statement of rules."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
 
 from libs.common.db.engine import Connection
 from libs.common.errors import Unavailable
+from libs.domain.rfm.cuts import Cuts
+from libs.domain.rfm.facts import MOMENTS, OrderFact
+from libs.domain.rfm.model import RfmRules
+from libs.domain.rfm.plan import Last
+from services.rules import tables
 
 ProfileKey = tuple[str, str]
 """Shop and profile id."""
 
-LOAD = """
-SELECT p.shop, p.profile, p.version, p.document
-FROM unnest($1::text[], $2::uuid[]) AS wanted (shop, profile)
-JOIN rules.profile AS p ON p.shop = wanted.shop AND p.profile = wanted.profile
-"""
-
-SAVE = """
-INSERT INTO rules.profile AS p (shop, profile, version, document)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bytea[])
-ON CONFLICT (shop, profile) DO UPDATE SET version = excluded.version, document = excluded.document
-WHERE p.version = excluded.version - 1
-"""
-
-COUNT = """
-INSERT INTO rules.counter AS c (name, slot, value)
-SELECT name, $2, value FROM unnest($1::text[], $3::bigint[]) AS n (name, value)
-ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value
-"""
-
-KEEP = """
-INSERT INTO rules.ended (shop, profile, enrolment, ended_at, document)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[])
-ON CONFLICT DO NOTHING
-"""
-
-FORGET = """
-DELETE FROM rules.ended WHERE ctid = ANY (ARRAY(SELECT ctid FROM rules.ended WHERE ended_at < $1 LIMIT $2))
-"""
-
-BEGIN_SWEEP = """
-INSERT INTO rules.sweep (shop, fingerprint, read_to, done) VALUES ($1, $2, $3, $2 = '') ON CONFLICT DO NOTHING
-"""
-
-HOLD_SWEEP = """
-SELECT fingerprint, read_to, position, done FROM rules.sweep WHERE shop = $1 FOR UPDATE SKIP LOCKED
-"""
-
-MOVE_SWEEP = """
-UPDATE rules.sweep SET fingerprint = $2, read_to = $3, position = $4, done = $5 WHERE shop = $1
-"""
-
-NEXT_PROFILES = """
-SELECT profile FROM rules.profile WHERE shop = $1 AND ($2::uuid IS NULL OR profile > $2) ORDER BY profile LIMIT $3
-"""
+RFM_LOCK = 0x52464D
+"""The first key of the advisory lock that a shop's run holds; the second is the shop's hash."""
+AT_ONCE = 5_000
+LONG = 600.0
+"""Seconds that a statement over all orders of a shop may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +39,7 @@ class Sweep:
 async def load(connection: Connection, keys: Iterable[ProfileKey]) -> dict[ProfileKey, tuple[int, bytes]]:
     """Version and document of each profile that exists."""
     wanted = list(keys)
-    rows = await connection.fetch(LOAD, [shop for shop, _ in wanted], [profile for _, profile in wanted])
+    rows = await connection.fetch(tables.LOAD, [shop for shop, _ in wanted], [profile for _, profile in wanted])
     return {(row["shop"], str(row["profile"])): (row["version"], row["document"]) for row in rows}
 
 
@@ -83,7 +53,7 @@ async def save(connection: Connection, documents: Mapping[ProfileKey, tuple[int,
         return
     keys = sorted(documents)
     status = await connection.execute(
-        SAVE,
+        tables.SAVE,
         [shop for shop, _ in keys],
         [profile for _, profile in keys],
         [documents[key][0] for key in keys],
@@ -97,7 +67,7 @@ async def count(connection: Connection, slot: int, sums: Mapping[str, int]) -> N
     """Add to the audited sums; `slot` spreads them over rows, so that replicas do not wait for each other."""
     changed = {name: value for name, value in sorted(sums.items()) if value}
     if changed:
-        await connection.execute(COUNT, list(changed), slot, list(changed.values()))
+        await connection.execute(tables.COUNT, list(changed), slot, list(changed.values()))
 
 
 async def counters(connection: Connection) -> dict[str, int]:
@@ -116,7 +86,7 @@ async def keep_ended(connection: Connection, ended: Sequence[tuple[ProfileKey, s
     """Keep ended enrolments: of whom, id, when, document."""
     if ended:
         await connection.execute(
-            KEEP,
+            tables.KEEP,
             [shop for (shop, _), _, _, _ in ended],
             [profile for (_, profile), _, _, _ in ended],
             [enrolment for _, enrolment, _, _ in ended],
@@ -135,14 +105,14 @@ async def ended(connection: Connection, shop: str, profile: str) -> list[bytes]:
 
 async def forget_ended(connection: Connection, before: datetime, limit: int) -> int:
     """Delete some of what ended before `before`; how many."""
-    status = await connection.execute(FORGET, before, limit)
+    status = await connection.execute(tables.FORGET, before, limit)
     return int(status.removeprefix("DELETE "))
 
 
 async def hold_sweep(connection: Connection, shop: str, fingerprint: str, read_to: int) -> Sweep | None:
     """The sweep of a shop, held until the end of the transaction; None when another process holds it."""
-    await connection.execute(BEGIN_SWEEP, shop, fingerprint, read_to)
-    row = await connection.fetchrow(HOLD_SWEEP, shop)
+    await connection.execute(tables.BEGIN_SWEEP, shop, fingerprint, read_to)
+    row = await connection.fetchrow(tables.HOLD_SWEEP, shop)
     if row is None:
         return None
     position = None if row["position"] is None else str(row["position"])
@@ -151,10 +121,260 @@ async def hold_sweep(connection: Connection, shop: str, fingerprint: str, read_t
 
 async def move_sweep(connection: Connection, shop: str, sweep: Sweep) -> None:
     """Note how far it is."""
-    await connection.execute(MOVE_SWEEP, shop, sweep.fingerprint, sweep.read_to, sweep.position, sweep.done)
+    await connection.execute(tables.MOVE_SWEEP, shop, sweep.fingerprint, sweep.read_to, sweep.position, sweep.done)
 
 
 async def next_profiles(connection: Connection, shop: str, after: str | None, limit: int) -> list[str]:
     """The profiles of a shop after `after`, in order."""
-    rows = await connection.fetch(NEXT_PROFILES, shop, after, limit)
+    rows = await connection.fetch(tables.NEXT_PROFILES, shop, after, limit)
     return [str(row["profile"]) for row in rows]
+
+
+async def keep_orders(
+    connection: Connection, facts: Mapping[ProfileKey, Mapping[str, OrderFact]], now: datetime
+) -> int:
+    """Blend what was told of orders into what is known of them; how many shops had none before."""
+    rows = sorted(
+        ((shop, profile, one) for (shop, profile), orders in facts.items() for one in orders.values()),
+        key=lambda row: (row[0], row[1], row[2].order),
+    )
+    if not rows:
+        return 0
+    told = [one for _, _, one in rows]
+    status = await connection.execute(
+        tables.KEEP_ORDERS,
+        [shop for shop, _, _ in rows],
+        [profile for _, profile, _ in rows],
+        [one.order for one in told],
+        *([getattr(one, name) for one in told] for name in MOMENTS.values()),
+        [one.statuses for one in told],
+        [one.status for one in told],
+        [one.status_at for one in told],
+        [one.value for one in told],
+        [one.currency for one in told],
+        [one.value_at for one in told],
+        [one.returned for one in told],
+        [one.whole for one in told],
+        now,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def note_merges(connection: Connection, merged: Sequence[tuple[ProfileKey, str]], now: datetime) -> None:
+    """Remember that these profiles are others now; the next run moves their orders."""
+    if merged:
+        told = sorted(dict(merged).items())
+        await connection.execute(
+            tables.NOTE_MERGES,
+            [shop for (shop, _), _ in told],
+            [profile for (_, profile), _ in told],
+            [into for _, into in told],
+            now,
+        )
+
+
+def snapshot(connection: Connection) -> AbstractAsyncContextManager[Any]:
+    """A transaction that sees everything as it was at its first statement."""
+    return connection.transaction(isolation="repeatable_read")
+
+
+async def hold_rfm(connection: Connection, shop: str) -> bool:
+    """Whether nobody else computes or tells of this shop, until `release_rfm` or the end of the connection."""
+    held: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", RFM_LOCK, shop)
+    return held
+
+
+async def release_rfm(connection: Connection, shop: str) -> None:
+    """Let others."""
+    await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", RFM_LOCK, shop)
+
+
+async def rfm_shops(connection: Connection) -> dict[str, Last]:
+    """How every shop that has orders stands."""
+    rows = await connection.fetch("SELECT * FROM rules.rfm_shop ORDER BY shop")
+    return {row["shop"]: _last(dict(row)) for row in rows}
+
+
+async def telling(connection: Connection) -> set[str]:
+    """The shops with history that is still to be told."""
+    rows = await connection.fetch("SELECT DISTINCT shop FROM rules.rfm_history WHERE NOT told")
+    return {row["shop"] for row in rows}
+
+
+async def rfm_shop(connection: Connection, shop: str) -> Last | None:
+    """How one shop stands; None when no order of it has come."""
+    row = await connection.fetchrow("SELECT * FROM rules.rfm_shop WHERE shop = $1", shop)
+    return None if row is None else _last(dict(row))
+
+
+def _last(row: Mapping[str, Any]) -> Last:
+    known = {name: value for name, value in row.items() if name != "shop"}
+    for name, kind in (("rules", RfmRules), ("cuts", Cuts)):
+        known[name] = None if row[name] is None else msgspec.convert(row[name], kind)
+    return Last(**known)
+
+
+async def save_run(connection: Connection, shop: str, last: Last) -> None:
+    """Note how the shop stands now."""
+    await connection.execute(
+        tables.SAVE_RUN,
+        shop,
+        last.run,
+        last.version,
+        last.rules,
+        last.cuts,
+        last.day,
+        last.full_at,
+        last.run_at,
+        last.excluded,
+    )
+
+
+async def currency(connection: Connection, shop: str) -> str | None:
+    """That of most orders."""
+    found: str | None = await connection.fetchval(
+        "SELECT currency FROM rules.order_fact WHERE shop = $1 AND currency IS NOT NULL "
+        "GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1",
+        shop,
+        timeout=LONG,
+    )
+    return found
+
+
+async def move_merged(connection: Connection, shop: str, forget: datetime) -> int:
+    """Give the orders of merged profiles to those that they are now, with history and row; how many merges.
+
+    Both are touched: the one is computed anew, the other found to have no order.
+    """
+    moves = [(shop, row["origin"], row["root"]) for row in await connection.fetch(tables.MERGES, shop)]
+    if moves:
+        await connection.executemany(tables.MOVE_ORDERS, moves)
+        await connection.executemany(tables.MOVE_ROW, moves)
+        await connection.executemany("DELETE FROM rules.rfm WHERE shop = $1 AND profile = $2", [m[:2] for m in moves])
+        await connection.executemany(tables.MOVE_HISTORY, moves)
+        await connection.execute(tables.TOUCH, shop, [origin for _, origin, _ in moves], False)
+        await connection.execute(tables.TOUCH, shop, [root for _, _, root in moves], True)
+        await connection.execute(tables.MERGE_DONE, shop, [origin for _, origin, _ in moves])
+    await connection.execute(tables.FORGET_MERGES, shop, forget)
+    return len(moves)
+
+
+async def take_touched(connection: Connection, shop: str) -> dict[str, bool]:
+    """The profiles of which orders changed, and whether by a merge; they are off the list with the transaction."""
+    return {str(row["profile"]): row["merged"] for row in await connection.fetch(tables.TAKE_TOUCHED, shop)}
+
+
+async def count_orders(connection: Connection, shop: str) -> int:
+    """How many orders a shop has."""
+    found: int = await connection.fetchval("SELECT count(*) FROM rules.order_fact WHERE shop = $1", shop, timeout=LONG)
+    return found
+
+
+async def orders_between(connection: Connection, shop: str, counts: str, first: str, last: str) -> bytes:
+    """All orders of the profiles from `first` to `last`, as `frames.orders` reads them."""
+    return await _orders(connection, counts, "profile BETWEEN $2::uuid AND $3::uuid", shop, first, last)
+
+
+async def orders_of(connection: Connection, shop: str, counts: str, profiles: Collection[str]) -> bytes:
+    """All orders of these profiles."""
+    return await _orders(connection, counts, "profile = ANY ($2::uuid[])", shop, list(profiles))
+
+
+async def _orders(connection: Connection, counts: str, chosen: str, *given: Any) -> bytes:
+    at, word = _moment(counts, len(given) + 1)
+    return await _copy(connection, tables.ORDERS.format(at=at, chosen=chosen), *given, *word)
+
+
+def _moment(counts: str, place: int) -> tuple[str, list[str]]:
+    """SQL of the moment that rules count from, and the parameter it needs: a status told by the shop."""
+    if counts in MOMENTS:
+        return MOMENTS[counts], []
+    return f"(statuses ->> ${place}::text)::timestamptz", [counts.removeprefix("status:")]
+
+
+async def customers(connection: Connection, shop: str) -> bytes:
+    """Every customer's row, as `frames.customers` reads them."""
+    return await _copy(connection, tables.CUSTOMERS, shop)
+
+
+async def customers_of(
+    connection: Connection, shop: str, profiles: Collection[str], worse: Mapping[int, date]
+) -> bytes:
+    """The rows of these profiles, and of those whose recency falls: `worse` has the last day that keeps a score."""
+    return await _copy(
+        connection, tables.CUSTOMERS_CHOSEN, shop, list(profiles), list(worse.keys()), list(worse.values())
+    )
+
+
+async def crossing(
+    connection: Connection, shop: str, counts: str, spans: Sequence[tuple[datetime, datetime]]
+) -> list[str]:
+    """The profiles of whom an order lies in one of two spans of time."""
+    at, word = _moment(counts, 6)
+    (first, second), given = spans, (moment for span in spans for moment in span)
+    if first[0] >= first[1] and second[0] >= second[1]:
+        return []
+    rows = await connection.fetch(tables.CROSSING.format(at=at), shop, *given, *word, timeout=LONG)
+    return [str(row["profile"]) for row in rows]
+
+
+async def save_customers(connection: Connection, shop: str, columns: Sequence[list[Any]], gone: list[str]) -> None:
+    """Write rows (columns as of `run.ROWS`), and delete those of who is a customer no more."""
+    for part in _parts(columns):
+        await connection.execute(tables.SAVE_CUSTOMERS, shop, *part)
+    await connection.execute("DELETE FROM rules.rfm WHERE shop = $1 AND profile = ANY ($2::uuid[])", shop, gone)
+
+
+async def save_history(connection: Connection, shop: str, run: int, at: datetime, columns: Sequence[list[Any]]) -> None:
+    """Add to the history what is still to be told: profile, from, to, r, f, m, quiet."""
+    for part in _parts(columns):
+        await connection.execute(tables.SAVE_HISTORY, shop, run, at, *part)
+
+
+def _parts(columns: Sequence[list[Any]]) -> Iterable[list[list[Any]]]:
+    for begin in range(0, len(columns[0]), AT_ONCE):
+        yield [column[begin : begin + AT_ONCE] for column in columns]
+
+
+async def untold(connection: Connection, shop: str, limit: int) -> list[dict[str, Any]]:
+    """The oldest of the history that is still to be told."""
+    return [dict(row) for row in await connection.fetch(tables.UNTOLD, shop, limit)]
+
+
+async def mark_told(connection: Connection, shop: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """They are told."""
+    await connection.execute(tables.MARK_TOLD, shop, [row["origin"] for row in rows], [row["run"] for row in rows])
+
+
+async def segments(connection: Connection, shop: str) -> list[dict[str, Any]]:
+    """Each segment with its customers, the largest first."""
+    return [dict(row) for row in await connection.fetch(tables.SEGMENTS, shop)]
+
+
+async def page(
+    connection: Connection, shop: str, segment: str | None, after: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Customers of a shop, or of one segment, in order of their profiles."""
+    return [dict(row) for row in await connection.fetch(tables.PAGE, shop, segment, after, limit)]
+
+
+async def customer(connection: Connection, shop: str, profile: str) -> dict[str, Any] | None:
+    """One customer's row."""
+    row = await connection.fetchrow(tables.CUSTOMER, shop, profile)
+    return None if row is None else dict(row)
+
+
+async def history(connection: Connection, shop: str, profile: str, limit: int) -> list[dict[str, Any]]:
+    """How a customer's segment and scores changed, newest first."""
+    return [dict(row) for row in await connection.fetch(tables.HISTORY, shop, profile, limit)]
+
+
+async def _copy(connection: Connection, query: str, *given: Any) -> bytes:
+    """The rows of a query as CSV."""
+    found: list[bytes] = []
+
+    async def take(data: bytes) -> None:
+        found.append(bytes(data))
+
+    await connection.copy_from_query(query, *given, output=take, format="csv", timeout=LONG)
+    return b"".join(found)

@@ -60,7 +60,7 @@ def serving(answer: Answer) -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = _handle  # noqa: N815  # the library's names
+        do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815  # the library's names
 
         def log_message(self, *_arguments: Any) -> None:
             return

@@ -18,6 +18,9 @@ CONSENT_DECISIONS = Counter("kurant_consent_decisions", "Permission asked", ["de
 GATEWAY_REQUEST = Histogram(
     "kurant_gateway_request_seconds", "One call of a gateway", ["gateway", "outcome"], buckets=SECONDS
 )
+RFM_SECONDS = Histogram("kurant_rfm_run_seconds", "One run of RFM over a shop", ["kind"], buckets=SECONDS)
+RFM_CUSTOMERS = Gauge("kurant_rfm_customers", "Customers that the last run computed", ["shop", "kind"])
+RFM_CHANGES = Counter("kurant_rfm_changes", "Customers whose segment or scores a run changed", ["shop"])
 QUARANTINED = Counter("kurant_quarantined", "Records that could not be used", ["topic", "cause"])
 HTTP_REQUESTS = Histogram(
     "http_server_request_duration_seconds",

@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from libs.domain import ids
-from libs.domain.engine import run, watch
+from libs.domain.engine import events, run, segments, watch
 from libs.domain.engine.acts import SOURCE
-from libs.domain.engine.events import on_event, settle
 from libs.domain.engine.state import Happened
 from libs.domain.engine.trace import unfinished
 from libs.domain.engine.turn import Turn
@@ -18,7 +17,7 @@ def on_due(turn: Turn, step: str) -> bool:
     """Go on with what waits for this call; False when nothing does (stale, or a repeat: I5)."""
     enrolment = next((e for e in turn.profile.running() if e.wait and e.wait.step == step), None)
     if enrolment is None:
-        known = watch.on_due(turn, step)
+        known = watch.on_due(turn, step) or segments.on_due(turn, step)
     else:
         known = True
         program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
@@ -29,15 +28,15 @@ def on_due(turn: Turn, step: str) -> bool:
             run.hold(turn, enrolment, "?", "this version is not known here yet")
         else:
             run.go_on(turn, enrolment, program)
-    settle(turn)
+    events.settle(turn)
     turn.gone += turn.profile.tidy()
     return known
 
 
-def look(turn: Turn) -> None:
-    """Somebody says that scenarios which wait for a moment have changed."""
-    watch.look(turn)
-    settle(turn)
+def look(turn: Turn, at: datetime | None = None) -> None:
+    """Somebody says (at `at`) that scenarios which wait for a moment, or segments, have changed."""
+    events.look(turn, at or turn.now)
+    events.settle(turn)
     turn.gone += turn.profile.tidy()
 
 
@@ -66,7 +65,7 @@ def on_delivery(
     if status in AS_EVENTS:
         digest = ids.event_digest(turn.shop, SOURCE, f"{message}/{status}")
         data = {"message": message, "scenario": scenario, "name": name, "channel": channel}
-        on_event(turn, Happened(f"message.{status}", at, f"{digest:015x}", data), digest, None)
+        events.on_event(turn, Happened(f"message.{status}", at, f"{digest:015x}", data), digest, None)
 
 
 def _is_older(status: str, verdict: str) -> bool:
@@ -77,4 +76,4 @@ def _is_older(status: str, verdict: str) -> bool:
 def on_permission(turn: Turn, event: Happened, digest: int, consents: dict[str, dict[str, str]]) -> None:
     """A permission changed: `profile.consents` as it now stands, and `consent.changed` with channel and status."""
     turn.profile.consents = {channel: dict(told) for channel, told in consents.items()}
-    on_event(turn, event, digest, None)
+    events.on_event(turn, event, digest, None)

@@ -3,9 +3,11 @@
 What scenarios themselves change (tags, traits) is an event too, to which others react in the same turn.
 """
 
-from libs.domain.engine import run, watch
+from datetime import datetime
+
+from libs.domain.engine import run, segments, watch
 from libs.domain.engine.enter import enter, judged, key_of
-from libs.domain.engine.learn import Learned, learn
+from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
@@ -24,14 +26,38 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     profile.seen.append(digest)
     if len(profile.seen) > SEEN:
         del profile.seen[:-SEEN]
+    segments.on_time(turn)
+    settle(turn)
     zone = turn.zone() if event.data.keys() & ZONES else None
     learned = learn(profile, event, turn.index.products)
-    _react(turn, event, learned, traceparent)
+    if only_teaches(event):
+        segments.on_event(turn, event, learned, new=False)
+        if event.data.get("quiet") is True:
+            turn.told.clear()
+    else:
+        _react(turn, event, learned, traceparent)
     if zone is not None and turn.zone() != zone:
-        _moved(turn)
+        _moved(turn, event.time)
     settle(turn)
     turn.gone += profile.tidy()
     return True
+
+
+def look(turn: Turn, at: datetime) -> None:
+    """Scenarios that wait for a moment, or segments, have changed: look at them all."""
+    turn.profile.looked = turn.index.fingerprint
+    watch.look(turn)
+    segments.look(turn, at)
+
+
+def only_teaches(event: Happened) -> bool:
+    """Whether it is for conditions, those of segments too, and starts or ends nothing: scores that came of computing,
+    not of customers (`quiet`: then nobody reacts to segments entered and left by it either), or other scores alone.
+    """
+    if event.type != RFM:
+        return False
+    told, to = event.data, event.data.get("to")
+    return told.get("quiet") is True or (to is not None and told.get("from") == to)
 
 
 def settle(turn: Turn) -> None:
@@ -48,27 +74,33 @@ def settle(turn: Turn) -> None:
         changed = Learned(item.event.type == "profile.updated", item.added, item.removed)
         _react(turn, item.event, changed, None)
         if item.event.data.keys() & ZONES:
-            _moved(turn)
+            _moved(turn, item.event.time)
     turn.depth = 0
 
 
 def _react(turn: Turn, event: Happened, learned: Learned, traceparent: str | None) -> None:
     """Remember the event, and all that follows from it."""
-    index = turn.index
+    index, profile = turn.index, turn.profile
+    new, changed = profile.first is None, profile.looked != index.fingerprint
     asked = index.asked.get(event.type)
     if asked is None:
-        turn.profile.remember(event.type, event.time, None, UNASKED)
+        profile.remember(event.type, event.time, None, UNASKED)
     else:
-        turn.profile.remember(event.type, event.time, project(event.data, asked.paths), HISTORY)
-    if turn.profile.enrolments:
+        profile.remember(event.type, event.time, project(event.data, asked.paths), HISTORY)
+    if changed and not new:
+        segments.look(turn, event.time)
+    else:
+        segments.on_event(turn, event, learned, new=new)
+    if profile.enrolments:
         _touch(turn, event)
     programs = index.triggers.get(event.type)
     if learned.added or learned.removed:
         programs = [*(programs or ()), *_tagged(turn, learned)]
     if programs:
         _consider(turn, programs, event, traceparent)
-    if index.watching is not None or turn.profile.watches:
-        watch.on_event(turn, event, traits=learned.traits)
+    profile.looked = index.fingerprint
+    if index.watching is not None or profile.watches:
+        watch.on_event(turn, event, traits=learned.traits, changed=changed)
 
 
 def _touch(turn: Turn, event: Happened) -> None:
@@ -112,10 +144,11 @@ def _consider(turn: Turn, programs: list[Program], event: Happened, traceparent:
         enter(turn, program, by, key, found, traceparent)
 
 
-def _moved(turn: Turn) -> None:
+def _moved(turn: Turn, at: datetime) -> None:
     """The customer's zone has changed: what waits for a local time waits for another moment."""
     for enrolment in turn.profile.running():
         program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
         if program is not None:
             run.move(turn, enrolment, program)
     watch.look(turn)
+    segments.on_zone(turn, at)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from libs.domain.engine import watch
+from libs.domain.engine import segments, watch
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Enrolment, Judged, Profile
 from libs.domain.engine.turn import Turn
@@ -37,7 +37,8 @@ def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) ->
         row["enrolments"].append(_enrolment(enrolment))
     chosen = [row for name, row in rows.items() if scenario in (None, name)]
     zone, origin = turn.zone_with_origin()
-    return {"profile": turn.profile_id, "zone": zone, "zone_from": origin, "scenarios": chosen}
+    answer = {"profile": turn.profile_id, "zone": zone, "zone_from": origin, "scenarios": chosen}
+    return answer | {"segments": segments.shown(turn)}
 
 
 def _why_not(turn: Turn, program: Program, watches: list[dict[str, Any]]) -> str:

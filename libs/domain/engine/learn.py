@@ -17,6 +17,7 @@ from libs.domain.engine.state import (
     Happened,
     Json,
     Mark,
+    Member,
     Profile,
     Want,
     keep_newest,
@@ -28,6 +29,7 @@ TRAIT_EVENTS = frozenset(
 TAG_EVENTS = {"profile.tagged": True, "profile.untagged": False}
 SEGMENT_EVENTS = {"segment.entered": True, "segment.left": False}
 WANT_EVENTS = {"stock_alert.requested": "a", "wishlist.added": "w", "product.viewed": "v"}
+RFM = "rfm.changed"
 HOW = {"a": "asked for", "w": "wished", "v": "viewed"}
 
 
@@ -53,10 +55,10 @@ def learn(profile: Profile, event: Happened, views: bool) -> Learned:
         named = data.get("tags") or data.get("tag") or ()
         tags = named if isinstance(named, list) else [named]
         learned = tag(profile, tags, event.time, on=TAG_EVENTS[kind]) if tags else NOTHING
-    elif kind == "rfm.changed":
+    elif kind == RFM:
         _rfm(profile, event)
     elif kind in SEGMENT_EVENTS and data.get("segment"):
-        _mark(profile.segments, str(data["segment"]), event.time, SEGMENT_EVENTS[kind])
+        _member(profile.segments, str(data["segment"]), event.time, SEGMENT_EVENTS[kind])
     elif kind in WANT_EVENTS:
         if views or kind != "product.viewed":
             _want(profile, event, WANT_EVENTS[kind])
@@ -136,12 +138,22 @@ def _mark(marks: dict[str, Mark], name: str, at: datetime, on: bool) -> bool:
     return (known is not None and known.on) is not on
 
 
+def _member(members: dict[str, Member], name: str, at: datetime, on: bool) -> None:
+    """What an event says of a segment that nobody here has judged."""
+    known = members.get(name)
+    if known is None or (known.at <= at and not known.version):
+        members[name] = Member(at, on)
+
+
 def _rfm(profile: Profile, event: Happened) -> None:
-    """`rfm.segment`, `rfm.previous`, and the scores by their names."""
-    if profile.rfm is not None and profile.rfm.at > event.time:
+    """`rfm.segment`, `rfm.previous`, `rfm.since`, and the scores by their names."""
+    known = profile.rfm
+    if known is not None and known.at > event.time:
         return
-    scores = event.data.get("scores")
-    told = {"segment": event.data.get("to"), "previous": event.data.get("from"), "since": event.time.isoformat()}
+    scores, segment, previous = event.data.get("scores"), event.data.get("to"), event.data.get("from")
+    told = {"segment": segment, "previous": previous, "since": event.time.isoformat()}
+    if known is not None and segment == previous == known.data.get("segment"):  # only the scores are others
+        told |= {name: known.data.get(name) for name in ("previous", "since")}
     profile.rfm = Dated(event.time, {**(scores if isinstance(scores, dict) else {}), **told})
 
 

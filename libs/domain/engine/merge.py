@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from libs.domain.engine import run, watch
+from libs.domain.engine import run, segments, watch
 from libs.domain.engine.events import settle
 from libs.domain.engine.learn import blend
 from libs.domain.engine.state import (
@@ -34,11 +34,12 @@ def hand_over(turn: Turn, into: str) -> Profile:
         run.cancel_wait(turn, enrolment)
         enrolment.wait = wait
     watch.hand_over(turn)
+    segments.hand_over(turn)
     turn.profile = Profile(into=into, seen=leaving.seen)
     return leaving
 
 
-def absorb(turn: Turn, other: Profile) -> None:
+def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     """Take over the history, traits, carts, orders and enrolments of a profile that was merged into this one."""
     mine = turn.profile
     _traits(mine, other)
@@ -62,13 +63,15 @@ def absorb(turn: Turn, other: Profile) -> None:
             mine.judged[scenario] = judged
     for enrolment in other.enrolments:
         _take_over(turn, enrolment)
+    mine.looked = turn.index.fingerprint
     watch.take_over(turn, other.watches)
+    segments.take_over(turn, other.segments, at or turn.now)
     settle(turn)
     turn.gone += mine.tidy()
 
 
 def _traits(mine: Profile, other: Profile) -> None:
-    """The newest of each; tags and segments by their own times."""
+    """The newest of each; tags by their own times."""
     for name, value in other.traits.items():
         told = other.traits_at.get(name)
         known = mine.traits_at.get(name)
@@ -77,7 +80,6 @@ def _traits(mine: Profile, other: Profile) -> None:
             if told:
                 mine.traits_at[name] = told
     _marks(mine.tags, other.tags)
-    _marks(mine.segments, other.segments)
     if mine.tags:
         mine.traits["tags"] = sorted(name for name, mark in mine.tags.items() if mark.on)
 

@@ -40,6 +40,13 @@ def questions(scenario: Scenario) -> dict[str, Asked]:
     return {type: Asked(frozenset(paths)) for type, paths in found.items()}
 
 
+def asked_by(condition: Condition) -> dict[str, Asked]:
+    """Every event type that a condition by itself looks for in the past."""
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    _add(found, condition, None)
+    return {type: Asked(frozenset(paths)) for type, paths in found.items()}
+
+
 def _steps(found: dict[str, set[tuple[str, ...]]], steps: tuple[Step, ...]) -> None:
     for step in steps:
         if isinstance(step, model.Send | model.If):

@@ -4,8 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from libs.domain.engine import named
+from libs.domain.engine.named import Named, Segments
 from libs.domain.engine.program import Program
 from libs.domain.engine.questions import Asked
+from libs.domain.rfm.model import RfmRules
 from libs.domain.scenario.model import DateTrigger, InactiveTrigger
 
 DEFAULT_ZONE = "UTC"
@@ -15,11 +18,10 @@ DEFAULT_ZONE = "UTC"
 class Watching:
     """The current scenarios of a shop that are entered at a moment.
 
-    `fingerprint` is the same in every process that knows the same versions. `dates` are those with a date of an
-    event, by the part of the event that holds it; `activity` those that wait for silence, by event type.
+    `dates` are those with a date of an event, by the part of the event that holds it; `activity` those that wait for
+    silence, by event type.
     """
 
-    fingerprint: str
     programs: dict[str, Program]
     profile_dates: tuple[Program, ...]
     dates: dict[str, tuple[Program, ...]]
@@ -28,11 +30,17 @@ class Watching:
 
 @dataclass(kw_only=True)
 class Shop:
-    """All that a turn needs of one shop."""
+    """All that a turn needs of one shop.
+
+    `fingerprint` is of all that a profile has to look at by itself: the scenarios that are entered at a moment, and
+    the segments. It is the same in every process that knows the same versions, and empty where there is nothing.
+    """
 
     triggers: dict[str, list[Program]] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)
     watching: Watching | None = None
+    segments: Segments | None = None
+    fingerprint: str = ""
     products: bool = False
     zone: str = DEFAULT_ZONE
 
@@ -43,7 +51,10 @@ class Registry:
     def __init__(self) -> None:
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._states: dict[tuple[str, str], tuple[int, str]] = {}
+        self._segments: dict[tuple[str, str, int], Named] = {}
+        self._segment_states: dict[tuple[str, str], tuple[int, str]] = {}
         self._shops: dict[str, Shop] = {}
+        self._rfm: dict[str, tuple[int, RfmRules]] = {}
 
     def publish(self, shop: str, program: Program) -> None:
         """Add a version."""
@@ -55,17 +66,36 @@ class Registry:
         self._states[(shop, scenario)] = (version, state)
         self._index(shop)
 
+    def publish_segment(self, shop: str, segment: Named) -> None:
+        """Add a version of a segment."""
+        self._segments[(shop, segment.id, segment.version)] = segment
+        self._index(shop)
+
+    def set_segment_state(self, shop: str, segment: str, version: int, state: str) -> None:
+        """Say which version of a segment is current, and whether it is `live` or `archived`."""
+        self._segment_states[(shop, segment)] = (version, state)
+        self._index(shop)
+
     def set_zone(self, shop: str, zone: str) -> None:
         """Say in which zone the customers of a shop are, of whom nothing better is known."""
         self._shop(shop).zone = zone
+
+    def set_rfm(self, shop: str, version: int, rules: RfmRules) -> None:
+        """Say by which rules a shop's customers are scored; an older version than the one known changes nothing."""
+        if version >= self._rfm.get(shop, (0, rules))[0]:
+            self._rfm[shop] = (version, rules)
+
+    def rfm(self, shop: str) -> tuple[int, RfmRules] | None:
+        """The version and the rules by which a shop's customers are scored; None when it published none."""
+        return self._rfm.get(shop)
 
     def shop(self, shop: str) -> Shop:
         """The index of a shop."""
         return self._shops.get(shop) or self._shop(shop)
 
     def shops(self) -> list[str]:
-        """The shops that have scenarios."""
-        return sorted({shop for shop, _ in self._states})
+        """The shops that have scenarios or segments."""
+        return sorted({shop for shop, _ in (*self._states, *self._segment_states)})
 
     def get(self, shop: str, scenario: str, version: int) -> Program | None:
         """One version, current or not."""
@@ -83,6 +113,14 @@ class Registry:
             if owner == shop and (program := self._programs.get((owner, scenario, version)))
         ]
 
+    def current_segments(self, shop: str) -> list[tuple[Named, str]]:
+        """The current version of each segment of a shop, and its state."""
+        return [
+            (segment, state)
+            for (owner, id), (version, state) in sorted(self._segment_states.items())
+            if owner == shop and (segment := self._segments.get((owner, id, version)))
+        ]
+
     def _shop(self, shop: str) -> Shop:
         return self._shops.setdefault(shop, Shop())
 
@@ -95,20 +133,25 @@ class Registry:
         for program in current:
             for key in program.keys:
                 triggers[key].append(program)
+        segments = self.current_segments(shop)
+        live = [segment for segment, state in segments if state != "archived"]
         asked: dict[str, Asked] = {}
-        for (owner, _, _), program in self._programs.items():
-            if owner == shop:
-                for type, fields in program.asks.items():
-                    asked[type] = asked[type] | fields if type in asked else fields
+        asking = [program.asks for (owner, _, _), program in self._programs.items() if owner == shop]
+        for asks in (*asking, *(segment.asks for segment in live)):
+            for type, fields in asks.items():
+                asked[type] = asked[type] | fields if type in asked else fields
         index.triggers, index.asked = dict(triggers), asked
-        index.watching = _watching([program for program in current if program.watches])
+        watching = [program for program in current if program.watches]
+        index.watching = _watching(watching)
+        archived = [segment.id for segment, state in segments if state == "archived"]
+        index.segments = named.index(live, archived) if segments else None
+        index.fingerprint = _fingerprint(watching, live)
         index.products = any(program.products for program in current)
 
 
 def _watching(programs: list[Program]) -> Watching | None:
     if not programs:
         return None
-    known = ";".join(sorted(f"{program.id}@{program.version}" for program in programs))
     dates: dict[str, list[Program]] = defaultdict(list)
     activity: dict[str, list[Program]] = defaultdict(list)
     of_profile: list[Program] = []
@@ -123,12 +166,17 @@ def _watching(programs: list[Program]) -> Watching | None:
             for event in program.on.events:
                 activity[event].append(program)
     return Watching(
-        fingerprint=blake2b(known.encode(), digest_size=6).hexdigest(),
         programs={program.id: program for program in programs},
         profile_dates=tuple(of_profile),
         dates=_frozen(dates),
         activity=_frozen(activity),
     )
+
+
+def _fingerprint(programs: list[Program], segments: list[Named]) -> str:
+    known = sorted(f"{program.id}@{program.version}" for program in programs)
+    known += sorted(f"segment {segment.id}@{segment.version}" for segment in segments)
+    return blake2b(";".join(known).encode(), digest_size=6).hexdigest() if known else ""
 
 
 def _frozen(programs: dict[str, list[Program]]) -> dict[str, tuple[Program, ...]]:

@@ -47,10 +47,23 @@ class Dated(msgspec.Struct, array_like=True):
 
 
 class Mark(msgspec.Struct, array_like=True):
-    """Whether a tag (or a segment) is on, and since when."""
+    """Whether a tag is on, and since when."""
 
     at: datetime
     on: bool
+
+
+class Member(msgspec.Struct, array_like=True):
+    """Whether the profile is in a segment, and since when.
+
+    `next` is the first moment at which time alone may change that. `version` is the one by which it was judged, 0
+    where nobody judged it but an event said so.
+    """
+
+    at: datetime
+    on: bool
+    next: datetime | None = None
+    version: int = 0
 
 
 class Want(msgspec.Struct, array_like=True):
@@ -78,9 +91,9 @@ class StepTaken(msgspec.Struct, array_like=True):
 
 
 class Wait(msgspec.Struct, array_like=True):
-    """The wake-up call that an enrolment waits for (I5): any other is stale.
+    """The wake-up call that an enrolment (or the segments) waits for (I5): any other is stale.
 
-    `kind` is `wait`, `until`, `window` or `held`; `began` is kept where the zone or a date may move the end.
+    `kind` is `wait`, `until`, `window`, `held` or `segments`; `began` is kept where the zone or a date may move it.
     """
 
     step: str
@@ -155,7 +168,8 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     orders: dict[str, Dated] = {}
     rfm: Dated | None = None
     tags: dict[str, Mark] = {}
-    segments: dict[str, Mark] = {}
+    segments: dict[str, Member] = {}
+    segments_wait: Wait | None = None
     consents: dict[str, dict[str, str]] = {}
     wants: dict[str, Want] = {}
     first: datetime | None = None

@@ -63,6 +63,14 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fact:
+    """An event that the platform itself found out, to be told to everybody. `id` is derived from what it is about."""
+
+    id: str
+    event: Happened
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resumed:
     """An enrolment that goes on when all have reacted, unless that ended it or made it begin anew."""
 
@@ -91,6 +99,7 @@ class Turn:
     messages: list[Request] = field(default_factory=list)
     gone: list[Enrolment] = field(default_factory=list)
     sums: Counter[str] = field(default_factory=Counter)
+    facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
 
@@ -130,7 +139,7 @@ class Turn:
         """What the paths of a condition or a template mean, as things are now."""
         profile = self.profile
         person = {**profile.traits, "consents": profile.consents}  # an event's own list of consents is no trait
-        if profile.segments:
+        if profile.segments or self.index.segments is not None:
             person["segments"] = sorted(name for name, mark in profile.segments.items() if mark.on)
         return {
             "event": {"type": event.type, "time": event.time.isoformat(), "id": event.id, **event.data},

@@ -38,10 +38,10 @@ class Aim:
     date: str
 
 
-def on_event(turn: Turn, event: Happened, *, traits: bool) -> None:
-    """Bring the watches up to date with an event."""
+def on_event(turn: Turn, event: Happened, *, traits: bool, changed: bool) -> None:
+    """Bring the watches up to date with an event; `changed`: the scenarios are others than the profile has seen."""
     watching = turn.index.watching
-    if turn.profile.looked != (watching.fingerprint if watching else ""):
+    if changed:
         look(turn)
     elif traits and watching is not None:
         for program in watching.profile_dates:
@@ -63,7 +63,6 @@ def on_event(turn: Turn, event: Happened, *, traits: bool) -> None:
 def look(turn: Turn) -> None:
     """Bring all watches of the profile up to date with the scenarios as they are now."""
     profile, watching = turn.profile, turn.index.watching
-    profile.looked = watching.fingerprint if watching else ""
     programs = watching.programs if watching else {}
     for name, known in list(profile.watches.items()):
         program = programs.get(known.scenario)

@@ -16,6 +16,7 @@ LONG = timedelta(days=400)
 """How long silence is watched when `nothing_more` asks for it."""
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(microseconds=1)
+SEGMENT_EVENTS = ("segment.entered", "segment.left")
 Kind = Literal[
     "sent",
     "suppressed",
@@ -58,6 +59,7 @@ class Given:
     """The customer as the test begins, at `at`.
 
     `reachable`: channels with an address, False for a suppressed one. `arms`: which arm of a split is drawn.
+    `segments`: those that the customer is in.
     """
 
     at: datetime
@@ -66,6 +68,7 @@ class Given:
     reachable: dict[str, bool]
     consents: Consents
     arms: dict[str, str] = field(default_factory=dict)
+    segments: tuple[str, ...] = ()
     past: tuple[Move, ...] = ()
 
 
@@ -98,6 +101,11 @@ class Rehearsal:
     given: Given
     moves: tuple[Move, ...]
     expected: tuple[Expected, ...]
+
+    def said(self) -> set[str]:
+        """The segments of which the test itself says who is in: nobody judges them."""
+        told = (*self.given.past, *self.moves)
+        return {*self.given.segments, *(str(one.data.get("segment")) for one in told if one.type in SEGMENT_EVENTS)}
 
     def end(self) -> datetime:
         """Up to when the test runs, the end of that moment included."""

@@ -15,7 +15,10 @@ from libs.domain.scenario.source import ScenarioError, Source, read
 from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
 
 FIELDS = ("name", "description", "with", "given", "when", "then")
-GIVEN = ("at", "profile", "consents", "timezone", "tags", "rfm", "cart", "order", "history", "suppressed", "arms")
+GIVEN = (
+    *("at", "profile", "consents", "timezone", "tags", "rfm", "segments"),
+    *("cart", "order", "history", "suppressed", "arms"),
+)
 EVENT = ("at", "event", "data", "id", "received_at", "repeat")
 TOUCHES = ("clicked", "opened", "replied")
 ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("push_token", ("push",)))
@@ -117,7 +120,7 @@ class _Reader(ExpectReader):
                 self.error("given", "nothing says when the test begins", "add `at: 2026-03-01T00:00` to `given`")
         if at is None:
             return None
-        taken = ("consents", "tags", "rfm")
+        taken = ("consents", "tags", "rfm", "segments")
         both = {name: (profile if name in profile else value).get(name) for name in taken}
         where = {name: f"given/profile/{name}" if name in profile else f"given/{name}" for name in taken}
         traits = {name: plain(told) for name, told in profile.items() if name not in (*taken, *KEPT_OUT, "timezone")}
@@ -125,6 +128,7 @@ class _Reader(ExpectReader):
             traits["timezone"] = self.zone
         if both["tags"]:
             traits["tags"] = self.texts(where["tags"], both["tags"])
+        segments = self.texts(where["segments"], both["segments"]) if both["segments"] else []
         return Given(
             at=at,
             zone=self.zone,
@@ -135,7 +139,12 @@ class _Reader(ExpectReader):
                 name: self.text(f"given/arms/{name}", arm)
                 for name, arm in self.mapping("given/arms", value.get("arms")).items()
             },
-            past=(*self.known_things(value, at, both["rfm"], where["rfm"]), *sorted(past, key=lambda one: one.at)),
+            segments=tuple(segments),
+            past=(
+                *self.known_things(value, at, both["rfm"], where["rfm"]),
+                *self.entered(at, segments, where["segments"]),
+                *sorted(past, key=lambda one: one.at),
+            ),
         )
 
     def reachable(self, profile: Json, suppressed: Any) -> dict[str, bool]:
@@ -159,6 +168,13 @@ class _Reader(ExpectReader):
         return [
             Move(path=path, at=at, arrives=at, type=type, data=self.fitting(type, path, data))
             for path, type, data in told
+        ]
+
+    def entered(self, at: datetime, segments: list[str], where: str) -> list[Move]:
+        """The segments of the beginning, as the events that told of them."""
+        return [
+            Move(path=f"{where}/{index}", at=at, arrives=at, type="segment.entered", data={"segment": name})
+            for index, name in enumerate(segments)
         ]
 
     def move(self, path: str, value: Any) -> Move | None:

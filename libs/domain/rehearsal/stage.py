@@ -1,17 +1,19 @@
 """The scenarios of a rehearsal, made ready once for all its tests."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from libs.domain import ids
 from libs.domain.consent.state import TRANSACTIONAL
 from libs.domain.engine import acts
+from libs.domain.engine.named import Named, compile_segment
 from libs.domain.engine.program import CannotRun, Hook, Lot, Program, Send, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile
 from libs.domain.engine.turn import Turn
 from libs.domain.scenario.parse import parse
+from libs.domain.scenario.segment import parse_segment
 from libs.domain.scenario.source import Finding, ScenarioError
 from libs.domain.template import CompiledMessage, compile_bundle
 
@@ -48,15 +50,25 @@ def prepare(files: dict[str, str]) -> Prepared:
         raise ScenarioError([Finding(file=MAIN, line=1, column=1, path="", message=message)]) from None
 
 
+def prepare_segment(text: str, file: str) -> Named:
+    """A segment out of its file; raises `ScenarioError` when it is wrong."""
+    return compile_segment(parse_segment(text, file), VERSION)
+
+
 class Stage:
-    """The scenarios that play together."""
+    """The scenarios that play together, and the segments that there are."""
 
-    def __init__(self, *prepared: Prepared) -> None:
+    def __init__(self, *prepared: Prepared, segments: Iterable[Named] = ()) -> None:
         self.scenarios: Mapping[str, Prepared] = {one.program.id: one for one in prepared}
+        self.segments = tuple(segments)
 
-    def registry(self, state: str) -> Registry:
-        """As rules knows them, all in `state`."""
+    def registry(self, state: str, said: Collection[str] = ()) -> Registry:
+        """As rules knows them: scenarios all in `state`, segments live but for those of which the test says all."""
         made = Registry()
+        for segment in self.segments:
+            if segment.id not in said:
+                made.publish_segment(SHOP, segment)
+                made.set_segment_state(SHOP, segment.id, VERSION, "live")
         for one in self.scenarios.values():
             made.publish(SHOP, one.program)
         self.set_state(made, state)

@@ -60,7 +60,7 @@ class World:
         self._stage = stage
         self._test = test
         self._id = stage.customer(test.given.arms, test.given.at)
-        self._registry = stage.registry("archived")  # what is given was before: it starts nothing
+        self._registry = stage.registry("archived", test.said())  # what is given was before: it starts nothing
         self._profile = Profile()
         self._states: dict[tuple[str, str], State] = {}
         self._calls: dict[str, Call] = {}
@@ -172,6 +172,8 @@ class World:
         for call in turn.schedule:
             self._calls[call.step] = call
             heapq.heappush(self._queue, (call.due_at, next(self._number), call.step))
+        for fact in turn.facts:
+            self._note("event", turn.now, name=fact.event.type, because=str(fact.event.data.get("segment")))
         ended = self._compare(turn.now)
         for request in sorted(turn.messages, key=lambda one: -one.priority):
             self._deliver(request, self._fate(request, turn.now), turn.now)

@@ -3,6 +3,8 @@
 Days are calendar days in the shop's zone, so that a result depends on the date and not on the hour of the run.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -89,6 +91,19 @@ def figures(orders: pl.DataFrame, rules: RfmRules, days: Span) -> Figures:
         customers=customers,
         aged=_aged(rest.filter(pl.col("why") == reasons.index("before_window")), rules),
         excluded={reasons[place]: count for place, count in told.items()},
+    )
+
+
+def together(parts: Iterable[Figures]) -> Figures:
+    """What was counted in parts, as one."""
+    found = list(parts)
+    excluded: Counter[str] = Counter()
+    for part in found:
+        excluded.update(part.excluded)
+    return Figures(
+        customers=pl.concat(part.customers for part in found),
+        aged=pl.concat(part.aged for part in found),
+        excluded=dict(excluded),
     )
 
 

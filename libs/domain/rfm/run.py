@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from libs.domain.rfm.cuts import Cuts, find, kept, limits, score
-from libs.domain.rfm.figures import EPOCH, Figures, Span, figures, span
+from libs.domain.rfm.figures import EPOCH, Figures, Span, figures, span, together
 from libs.domain.rfm.model import AXES, LETTERS, RfmRules
 from libs.domain.scenario.times import at_local
 
@@ -90,10 +90,21 @@ def full(
     Orders before the window may be left out: who is in `before` then ages out by what is known there. After a change
     of the rules nothing is held.
     """
+    return total([figures(orders, rules, span(rules, now))], rules, now, before, cuts)
+
+
+def total(
+    parts: Iterable[Figures],
+    rules: RfmRules,
+    now: datetime,
+    before: Result | None = None,
+    cuts: Cuts | None = None,
+) -> Result:
+    """`full`, of orders that were counted in parts: all orders of a customer in the same one."""
     if cuts is not None and cuts.rules != rules.digest():
         raise ValueError("these cut points belong to other rules")
     days = span(rules, now)
-    found = figures(orders, rules, days)
+    found = together(parts)
     customers = _with_recency(found.customers, days)
     cuts = cuts or find(customers, rules, days.today)
     known = None if before is None else before.customers

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import time, timedelta
 from typing import Any
 
-from libs.domain.scenario.durations import clock, duration
+from libs.domain.scenario.durations import clock, duration, relative
 from libs.domain.scenario.model import (
     DAYS,
     OPERATORS,
@@ -24,6 +24,9 @@ from libs.domain.scenario.source import Finding, Source
 
 ROOTS = ("event", "profile", "cart", "order", "rfm", "key")
 PATH = re.compile(r"[a-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*")
+MOVING = ("gt", "gte", "lt", "lte")
+"""Operators whose value may be `now` or `today`, with a length of time added or taken away."""
+MEANT = re.compile(r"(now|today)\s*[+-].*")
 SENT = re.compile(r"sent\(([A-Za-z0-9_-]+)\)")
 
 
@@ -154,6 +157,7 @@ class ConditionReader:
         if not isinstance(told, dict):
             return _compare(name, "eq", told)
         self.known(path, told, OPERATORS)
+        self._moving(path, told)
         compared = [_compare(name, op, wanted) for op, wanted in told.items() if op in OPERATORS]
         for op in ("in", "nin"):
             if op in told and not isinstance(told[op], list):
@@ -164,6 +168,15 @@ class ConditionReader:
         if not compared:
             return None
         return compared[0] if len(compared) == 1 else All(of=tuple(compared))
+
+    def _moving(self, path: str, told: dict[str, Any]) -> None:
+        """`now+…` and `today+…` whose length of time cannot be read, or that stand where they mean nothing."""
+        for op, wanted in told.items():
+            if isinstance(wanted, str) and MEANT.fullmatch(wanted.strip()) and not (op in MOVING and relative(wanted)):
+                hint = (
+                    "`{lt: today+30d}`, `{gte: now-2h}`: with gt, gte, lt or lte, `today` in days, weeks, months, years"
+                )
+                self.error(f"{path}/{op}", f"{wanted} cannot be compared with", hint)
 
     def _happened(self, path: str, told: Any) -> Condition | None:
         if not isinstance(told, dict) or "event" not in told:
@@ -204,4 +217,6 @@ class ConditionReader:
 
 
 def _compare(path: str, op: str, wanted: Any) -> Compare:
+    if op in MOVING and (told := relative(wanted)):
+        return Compare(path=path, op=op, value=told)
     return Compare(path=path, op=op, value=None if wanted == "key" else wanted, own_key=wanted == "key")

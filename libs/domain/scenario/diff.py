@@ -48,13 +48,13 @@ class Difference:
         return {"what": self.what, "path": self.path, **told, "text": self.text()}
 
 
-def compare(old: dict[str, str], new: dict[str, str]) -> list[Difference]:
-    """What is different between two bundles of files; raises `ScenarioError` for a `scenario.yaml` that is not YAML."""
-    return [*_scenario(_plain(old), _plain(new)), *_messages(old, new)]
+def compare(old: dict[str, str], new: dict[str, str], main: str = MAIN) -> list[Difference]:
+    """What is different between two bundles of files; raises `ScenarioError` for a `main` file that is not YAML."""
+    return [*_scenario(_plain(old, main), _plain(new, main)), *_messages(old, new, main)]
 
 
-def _plain(files: dict[str, str]) -> Json:
-    value = read(files.get(MAIN, ""), MAIN).value
+def _plain(files: dict[str, str], main: str) -> Json:
+    value = read(files.get(main, ""), main).value
     return value if isinstance(value, dict) else {}
 
 
@@ -155,8 +155,8 @@ def _same(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=repr)
 
 
-def _messages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
-    for file in sorted({*old, *new} - {MAIN}):
+def _messages(old: dict[str, str], new: dict[str, str], main: str) -> Iterator[Difference]:
+    for file in sorted({*old, *new} - {main}):
         if file not in old:
             yield Difference(what="added", path=file)
         elif file not in new:

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from libs.domain.money import decimal
-from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Happened, Not
+from libs.domain.scenario.durations import months_on
+from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Happened, Not, Relative
 
 Scope = Mapping[str, Any]
 ORDERED: dict[str, Callable[[Any, Any], bool]] = {
@@ -103,7 +104,7 @@ def _holds(condition: Condition, scope: Scope, history: History | None, out: lis
     """Parts are all looked at when somebody wants to know, else only as far as the verdict needs."""
     if isinstance(condition, Compare):
         found = lookup(scope, condition.path)
-        verdict = _compare(condition, found, scope)
+        verdict = _compare(condition, found, scope, history)
         if out is not None:
             out.append(Found(condition.path, _short(found), verdict))
         return verdict
@@ -130,10 +131,12 @@ def _short(found: Any) -> Any:
     return found
 
 
-def _compare(condition: Compare, found: Any, scope: Scope) -> bool:
+def _compare(condition: Compare, found: Any, scope: Scope, history: History | None) -> bool:
     if condition.op == "exists":
         return (found is not None) is bool(condition.value)
     wanted = scope.get("key") if condition.own_key else condition.value
+    if isinstance(wanted, Relative):
+        wanted = _reached(wanted, scope, history)
     if found is None or wanted is None:
         return condition.op == "ne" and found is not None
     if condition.op in ("in", "nin"):
@@ -149,6 +152,17 @@ def _compare(condition: Compare, found: Any, scope: Scope) -> bool:
     if condition.op == "starts_with":
         return isinstance(found, str) and found.casefold().startswith(str(wanted).casefold())
     return _ordered(condition.op, found, wanted, scope)
+
+
+def _reached(told: Relative, scope: Scope, history: History | None) -> Any:
+    """What `now` or `today` stands for at the moment of judging; None where that is not known."""
+    try:
+        if history is None or told.word == "now":
+            return None if history is None else history.now + told.shift
+        today = history.now.astimezone(_zone_of(scope)).date()
+        return (months_on(today, told.months) + told.shift).isoformat()
+    except (OverflowError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=8192)

@@ -23,6 +23,22 @@ class Compare(Node, frozen=True, kw_only=True):
     own_key: bool = False
 
 
+class Relative(Node, frozen=True, kw_only=True):
+    """`now`, `today`, `today+30d`: a value that moves with the time at which it is judged.
+
+    `now` is an instant, `today` a day of the customer's zone; `months` count by the calendar. `text` is as written.
+    """
+
+    text: str
+    word: Literal["now", "today"]
+    shift: timedelta = timedelta()
+    months: int = 0
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self.text
+
+
 class All(Node, frozen=True, kw_only=True):
     """Every one of `of` holds."""
 
@@ -251,3 +267,11 @@ class Scenario(Node, frozen=True, kw_only=True):
     window: Window | None = None
     steps: tuple[Step, ...] = ()
     legal_basis: str | None = None
+
+
+class Segment(Node, frozen=True, kw_only=True):
+    """A named condition on a profile; who meets it is in the segment."""
+
+    id: str
+    name: str
+    condition: Condition

@@ -15,6 +15,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STATUSES = ("granted", "requested", "refused", "withdrawn")
 SIGNS = ("gt", "gte", "lt", "lte", "eq", "ne")
 PATH = r"^(event|profile|cart|order|rfm|key)(\.[A-Za-z0-9_-]+)*$"
+OF_PROFILE = r"^(?!profile\.segments(\.|$))(profile|cart|order|rfm)(\.[A-Za-z0-9_-]+)+$"
+PAST = r"^((?!profile\.segments(\.|$))(profile|cart|order|rfm)(\.[A-Za-z0-9_-]+)+|event(\.[A-Za-z0-9_-]+)*)$"
 LENGTH = r"^\s*(\d{1,6}\s*(s|m|min|h|d|w)|\d{1,3}\s*(mo|y))\s*$"
 CLOCK = r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$"
 INSTANT = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$"
@@ -76,6 +78,39 @@ def scenario_schema() -> Json:
             steps={**ref("steps"), "minItems": 1},
         ),
         "$defs": {**_values(), **_conditions(), **_triggers(), **_steps()},
+    }
+
+
+def segment_schema() -> Json:
+    """Of `segments/<id>.yaml`."""
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:kurant:segment:1",
+        "title": "Kurant segment, version 1",
+        **obj(
+            ("kurant", "id", "name", "condition"),
+            kurant={"const": 1, "description": "version of the language"},
+            id={"type": "string", "pattern": f"^{IDENTIFIER.pattern}$", "description": "also the file's name"},
+            name=text("as people call it"),
+            description={"type": "string"},
+            condition={**ref("condition"), "description": "who meets it is in the segment"},
+        ),
+        "$defs": {**{name: _values()[name] for name in ("event", "length")}, **_of_profile()},
+    }
+
+
+def _of_profile() -> Json:
+    """Conditions of a segment: of the profile alone, but for `event.*` of events of the past."""
+    parts = {name: told for name, told in _conditions().items() if name != "happened"}
+    inner = {**parts["condition"], "patternProperties": {PAST: ref("comparison")}}
+    within = {name: some(ref("past")) for name in ("all", "any")} | {"not": ref("past"), "happened": ref("happened")}
+    counted = _conditions()["happened"]
+    told = {name: one for name, one in counted["properties"].items() if name != "since"}
+    return {
+        "condition": {**parts["condition"], "patternProperties": {OF_PROFILE: ref("comparison")}},
+        "comparison": parts["comparison"],
+        "past": {**inner, "properties": within},
+        "happened": {**counted, "properties": told | {"where": ref("past")}},
     }
 
 
@@ -318,6 +353,7 @@ def _given(events: Json) -> Json:
         "tags": some(text()),
         "timezone": text("an IANA zone"),
         "rfm": {"anyOf": [text("a segment"), {"type": "object"}]},
+        "segments": {**some(text()), "description": "segments that the customer is in, and that are not judged"},
     }
     return obj(
         at={**ref("instant"), "description": "when the test begins; default: just before the first event"},

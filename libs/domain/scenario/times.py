@@ -8,6 +8,7 @@ from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from libs.domain.scenario.durations import days_in, months_on
 from libs.domain.scenario.match import lookup, zone
 from libs.domain.scenario.model import DAYS, Wait, Window
 
@@ -69,7 +70,7 @@ def moved(
             if not days and not months and at is None:
                 return told.astimezone(UTC) + rest
             told = told.astimezone(zone(zone_name))
-        day = _months_on(told.date(), months) + timedelta(days=days)
+        day = months_on(told.date(), months) + timedelta(days=days)
         return at_local(day, at or told.time(), zone_name) + rest
     except (OverflowError, ValueError):
         return None
@@ -98,7 +99,7 @@ def yearly(value: Any, year: int, zone_name: str) -> date | None:
         told = told.astimezone(zone(zone_name))
     if year < told.year:
         return None
-    return date(year, told.month, min(told.day, _days_in(year, told.month)))
+    return date(year, told.month, min(told.day, days_in(year, told.month)))
 
 
 def _later(start: datetime, wait: Wait, zone_name: str) -> datetime:
@@ -106,19 +107,8 @@ def _later(start: datetime, wait: Wait, zone_name: str) -> datetime:
     if not wait.months and not wait.whole_days:
         return start + (wait.for_ or timedelta())
     local = start.astimezone(zone(zone_name))
-    day = _months_on(local.date(), wait.months) + timedelta(days=wait.whole_days)
+    day = months_on(local.date(), wait.months) + timedelta(days=wait.whole_days)
     return at_local(day, local.time(), zone_name)
-
-
-def _months_on(day: date, months: int) -> date:
-    """So many months on (or back), on the last day where the month is shorter."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, _days_in(year, month + 1)))
-
-
-def _days_in(year: int, month: int) -> int:
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return (following - timedelta(days=1)).day
 
 
 def _next(start: datetime, clock: time, days: tuple[str, ...], zone_name: str) -> datetime:

@@ -136,6 +136,11 @@ def render(message: CompiledMessage, variables: dict[str, Any]) -> Rendered:
     )
 
 
+def plain(source: str, variables: dict[str, Any]) -> str:
+    """One template alone, as text, with variables as `given` makes them; raises `TemplateError`."""
+    return _run("text", source, variables)
+
+
 def _line(text: str) -> str:
     return " ".join(text.translate({**CONTROL, 10: " ", 13: " ", 9: " "}).split())
 

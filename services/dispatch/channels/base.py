@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from libs.domain.mail import Letter, read_sender
 from services.dispatch.handlers import Outcome, Style
@@ -16,21 +16,16 @@ class CannotSend(Exception):
         self.reason = reason
 
 
-class Gateway(Protocol):
+class Way(Protocol):
     """One way out. `slots` bounds how many messages it takes at once."""
 
     name: str
-    style: Style
     slots: asyncio.Semaphore
     size: int
 
     @property
     def channels(self) -> Collection[str]:
         """What it can deliver."""
-        ...
-
-    def prepare(self, letter: Letter) -> Any:
-        """The message in the gateway's own form; raises `CannotSend`. Does no I/O."""
         ...
 
     async def send(self, prepared: Any) -> Outcome:
@@ -46,12 +41,25 @@ class Gateway(Protocol):
         ...
 
 
-class Gateways:
+class Gateway(Way, Protocol):
+    """A way to customers."""
+
+    style: Style
+
+    def prepare(self, letter: Letter) -> Any:
+        """The message in the gateway's own form; raises `CannotSend`. Does no I/O."""
+        ...
+
+
+W = TypeVar("W", bound=Way)
+
+
+class Gateways(Generic[W]):
     """All gateways; the first of a channel is its default."""
 
-    def __init__(self, gateways: Sequence[Gateway]) -> None:
+    def __init__(self, gateways: Sequence[W]) -> None:
         self._all = gateways
-        self._default: dict[str, Gateway] = {}
+        self._default: dict[str, W] = {}
         for gateway in gateways:
             for channel in gateway.channels:
                 self._default.setdefault(channel, gateway)
@@ -66,7 +74,7 @@ class Gateways:
         """How many messages can be on their way at once."""
         return sum(gateway.size for gateway in self._all)
 
-    def of(self, channel: str) -> Gateway:
+    def of(self, channel: str) -> W:
         """The gateway of a channel that is among `channels`."""
         return self._default[channel]
 

@@ -125,7 +125,8 @@ async def test_what_a_dead_process_left_in_the_outbox_is_told_by_the_next(parts:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="https://c.example") as half:
         assert (await half.post(page)).status_code == 200
     async with parts.database.connection() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM consent.outbox") == 1
+        waiting = await connection.fetchval("SELECT count(*) FROM consent.outbox")
+        assert waiting >= 1  # and the grant's, where it was published and the process stopped before it was let go
     async with running(parts) as http:
         assert (await last_change(kafka, anna, "withdrawn")).status == "withdrawn"
         denied = await decide(http, anna, ack)

@@ -20,7 +20,7 @@ from libs.common.runtime import Parts
 from libs.common.secrets import Secrets
 from libs.common.settings import Settings
 from libs.contracts.envelope import Envelope
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
 from services.console.app import compose
 from tests.support.web import Asked, Web, serving
 
@@ -81,7 +81,15 @@ class Wire:
 def told(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     """One record of the scenarios topic in short."""
     assert key is not None
-    if Envelope.read(headers).type == ScenarioPublished.TYPE:
+    type = Envelope.read(headers).type
+    if type == SegmentPublished.TYPE:
+        version = SegmentPublished.decode(value)
+        assert key.decode().endswith(f"/segments/{version.segment}@{version.version}")
+        return key.decode()
+    if type == SegmentState.TYPE:
+        standing = SegmentState.decode(value)
+        return f"{key.decode()}={standing.version} {standing.state}"
+    if type == ScenarioPublished.TYPE:
         published = ScenarioPublished.decode(value)
         assert key.decode().endswith(f"/{published.scenario}@{published.version}")
         return key.decode()

@@ -307,7 +307,7 @@ async def bench(
     """Scenario version 1 is published; nothing runs until `start`."""
     clock, wire = ManualClock(START), Wire()
     parts = Parts(
-        settings=Settings(public_url="https://go.shop.example", consent_url=web.url),  # type: ignore[call-arg]
+        settings=Settings(profile="local", public_url="https://go.shop.example", consent_url=web.url),  # type: ignore[call-arg]
         secrets=SECRETS,
         clock=clock,
         database=database,

@@ -7,6 +7,8 @@ from services.dispatch import store
 from services.dispatch.handlers import Change
 from tests.integration.dispatch.conftest import START, Bench, address, message_id, request, until
 
+SESSIONS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2"
+
 
 async def held_by_the_dead(bench: Bench, name: str, state: str) -> int:
     """A message as a worker leaves it that is killed: its session is gone. The worker's number."""
@@ -21,7 +23,10 @@ async def held_by_the_dead(bench: Bench, name: str, state: str) -> int:
 
 
 async def drop_sessions(bench: Bench) -> int:
-    """The database ends the sessions of all workers."""
+    """The database ends the sessions of all workers: one sends messages, one calls web addresses."""
+    async with asyncio.timeout(10):
+        while await bench.execute(SESSIONS, store.LOCK) < 2:
+            await asyncio.sleep(0.01)
     return int(
         await bench.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_locks "
@@ -106,10 +111,12 @@ async def test_a_worker_whose_session_is_dropped_goes_on_with_a_new_one(bench: B
     bench.start()
     await bench.consume(request("anna"))
     await bench.reaches("anna", "sent")
-    assert await drop_sessions(bench) == 1
+    assert await drop_sessions(bench) == 2
     await bench.consume(request("ben"))
     await bench.reaches("ben", "sent")
-    assert await bench.execute("SELECT last_value FROM dispatch.worker") == 2
+    async with asyncio.timeout(10):
+        while await bench.execute("SELECT last_value FROM dispatch.worker") < 4:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_that_loses_its_session_sends_nothing_more(bench: Bench) -> None:
@@ -119,7 +126,7 @@ async def test_a_worker_that_loses_its_session_sends_nothing_more(bench: Bench) 
     names = [f"c{number}" for number in range(24)]
     await bench.consume(*(request(name) for name in names))
     await until(lambda: bench.mails.at_once == 8)
-    assert await drop_sessions(bench) == 1
+    assert await drop_sessions(bench) == 2
     for name in names:
         await until(lambda name=name: bench.wire.deliveries(name))  # type: ignore[misc]
     sent = [one.recipient for one in bench.mails.received]

@@ -104,7 +104,7 @@ def born(profile: str) -> Outgoing:
 
 
 async def looks(kafka: str, count: int) -> list[Record]:
-    """The first `count` records of the due topic."""
+    """The first `count` records of the due topic that are about us."""
     consumer = Consumer(kafka, name="test", group=None)
     await consumer.start()
     found: list[Record] = []
@@ -112,7 +112,8 @@ async def looks(kafka: str, count: int) -> list[Record]:
         await consumer.assign_all(topics.DUE.name)
         async with asyncio.timeout(30):
             while len(found) < count:
-                found += await consumer.poll(timeout_ms=200)
+                polled = await consumer.poll(timeout_ms=200)
+                found += [one for one in polled if StepDue.decode(one.value).profile in PROFILES]
     finally:
         await consumer.close()
     return found

@@ -6,9 +6,10 @@ import pytest
 
 from libs.contracts.envelope import Envelope
 from services.console import handlers
-from services.console.handlers import Change, Current, Refused, Untold
+from services.console.handlers import Change, Current, Ref, Refused, Untold
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+CART = Ref("demo", "scenario", "cart")
 
 
 def current(state: str = "live", digest: bytes = b"a", version: int = 3) -> Current:
@@ -44,7 +45,7 @@ def test_publication(before: Current | None, content: bytes, after: Change) -> N
     ],
 )
 def test_transition(state: str, verb: str, after: str) -> None:
-    assert handlers.transition("cart", current(state), verb) == after
+    assert handlers.transition(CART, current(state), verb) == after
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_transition(state: str, verb: str, after: str) -> None:
 )
 def test_transition_that_cannot_be(before: Current | None, verb: str, status: int) -> None:
     with pytest.raises(Refused, match="publish it") as refused:
-        handlers.transition("cart", before, verb)
+        handlers.transition(CART, before, verb)
     assert refused.value.status == status
 
 
@@ -70,9 +71,9 @@ def test_the_digest_is_of_the_content() -> None:
 
 def test_the_news_is_the_same_whenever_it_is_told() -> None:
     versions = [Untold(version=number, files={"scenario.yaml": "x"}, published_at=NOW) for number in (2, 3)]
-    told = handlers.news("demo", "cart", current(), versions)
+    told = handlers.news(CART, current(), versions)
     assert [one.key for one in told] == [b"demo/cart@2", b"demo/cart@3", b"demo/cart"]
-    assert told == handlers.news("demo", "cart", current(), versions)
+    assert told == handlers.news(CART, current(), versions)
     assert len({Envelope.read(one.headers).id for one in told}) == 3
     assert {Envelope.read(one.headers).shop for one in told} == {"demo"}
 

@@ -7,11 +7,13 @@ from typing import Any
 from libs.domain import ids
 from libs.domain.engine import due, events
 from libs.domain.engine.explain import explain
+from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
-from libs.domain.engine.turn import Call, Request, Turn
+from libs.domain.engine.turn import Call, Fact, Request, Turn
 from libs.domain.scenario.parse import parse
+from libs.domain.scenario.segment import parse_segment
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -32,12 +34,24 @@ class World:
     sent: list[tuple[str, datetime]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     gone: list[Enrolment] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     sums: dict[str, int] = field(default_factory=dict)
 
     def publish(self, text: str, version: int = 1, state: str = "live") -> None:
         program = compile_program(parse(text), version)
         self.registry.publish("demo", program)
         self.registry.set_state("demo", program.id, version, state)
+
+    def segment(self, condition: str, version: int = 1, state: str = "live", id: str = "vip") -> None:
+        """Publish a segment."""
+        text = f"kurant: 1\nid: {id}\nname: {id}\ncondition: {condition}\n"
+        self.registry.publish_segment("demo", compile_segment(parse_segment(text), version))
+        self.registry.set_segment_state("demo", id, version, state)
+
+    def moves(self) -> list[tuple[str, datetime]]:
+        """Who entered (`+vip`) and left (`-vip`) what, and when."""
+        signs = {"segment.entered": "+", "segment.left": "-"}
+        return [(signs[one.event.type] + one.event.data["segment"], one.event.time) for one in self.facts]
 
     def turn(self, now: datetime) -> Turn:
         return Turn(
@@ -47,6 +61,7 @@ class World:
     def absorb(self, turn: Turn) -> None:
         self.profile = decode(encode(turn.profile))  # as it comes back from the database
         self.gone += turn.gone
+        self.facts += turn.facts
         for call in turn.cancel:
             self.calls.pop(call.step, None)
         for call in turn.schedule:

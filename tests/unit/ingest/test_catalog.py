@@ -74,6 +74,12 @@ def test_amounts_keep_their_digits() -> None:
     assert (key, told.price, told.stock) == ("demo/7", "0.10", "900719925474099.000000001")
 
 
+def test_other_fields_stay_as_they_were_written() -> None:
+    text = product(x=1)[:-1] + ', "weight": 1.50, "size": {"w": 2.0}, "old": null}'
+    made = handlers.product(text.encode(), shop="demo", now=NOW)
+    assert b'"more":{"x":1,"weight":1.50,"size":{"w":2.0},"old":null}' in made.value
+
+
 def test_the_same_product_has_the_same_id_and_a_changed_one_another() -> None:
     assert read(product())[1].id == read(product())[1].id
     assert read(product())[1].id != read(product(price="1"))[1].id
@@ -108,6 +114,7 @@ def test_addresses_do_not_travel_with_products() -> None:
         ({"updated_at": "yesterday"}, "updated_at"),
         ({"updated_at": "0001-01-01T00:00:00+10:00"}, "updated_at"),
         ({"text": "x" * 200_001}, "product"),
+        ({"stock_by_store": {f"{n:03}" + "x" * 1_900: 1 for n in range(110)}}, "product"),
     ],
 )
 def test_what_does_not_fit_is_named(more: dict[str, Any], field: str) -> None:

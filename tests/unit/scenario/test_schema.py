@@ -256,7 +256,7 @@ def test_what_is_right_is_right_to_both(made: dict[str, Any]) -> None:
 @given(SCENARIOS, st.data())
 def test_what_is_misspelt_is_wrong_to_both(made: dict[str, Any], data: st.DataObject) -> None:
     """A key that no form has, put anywhere where the language has keys of its own."""
-    made = deepcopy(made)
+    made = deepcopy(made)  # the strategies' own values must stay as they are
     places = list(_mappings(made, ""))
     _, mapping = data.draw(st.sampled_from(places))
     mapping["Misspelt one"] = data.draw(st.sampled_from([1, "x", {}, []]))

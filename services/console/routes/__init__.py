@@ -1,31 +1,25 @@
-"""The doors of the console: scenarios, keys, and what became of customers and messages."""
+"""The doors of the console: scenarios, segments, RFM, keys, and what became of customers and messages."""
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 
 from libs.common.db.keys import SCOPES, KeyStore
 from libs.common.errors import Unavailable
-from libs.common.http.auth import Caller
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
-from libs.domain.lint.check import MAIN, check_bundle, errors
-from libs.domain.scenario.parse import IDENTIFIER, parse
+from libs.domain.scenario.parse import IDENTIFIER
 from services.console import handlers, store
 from services.console.clients import Peers
+from services.console.handlers import Kind, Ref
+from services.console.routes import rfm
+from services.console.routes.asked import body_of, shop_of, takes
+from services.console.routes.keep import Tell, checked, keep
 
-T = TypeVar("T")
-Tell = Callable[[str, str], Awaitable[bool]]
-"""Let Kafka know of a scenario (shop, id); whether it does by now."""
-LARGEST_BODY = 6_000_000
-SHOP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-FIELD = re.compile(r" - at `\$\.?(.*)`$")
 MOST_ROWS = "1000"
 SETTLE = 8.0
 """Real seconds for which the audit waits for sums that differ while the platform works."""
@@ -35,7 +29,9 @@ CALM = 6
 
 
 class Publication(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST /v1/scenarios`: file names relative to the scenario's folder, and their texts."""
+    """Body of `POST /v1/scenarios`: file names relative to the scenario's folder, and their texts. Of `/v1/segments`:
+    `segment.yaml` alone.
+    """
 
     files: dict[str, str]
     shop: str | None = None
@@ -56,137 +52,113 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
         more: dict[str, Any] = {"errors": [{"field": error.field, "message": str(error)}]} if error.field else {}
         return Problem(error.status, str(error), **more).response()
 
-    _install_publish(app, parts, peers, tell)
-    _install_scenarios(app, parts, peers, tell)
+    for kind in (handlers.SCENARIO, handlers.SEGMENT):
+        _install_publish(app, parts, peers, tell, kind)
+        _install_registry(app, parts, peers, tell, kind)
     _install_keys(app, parts, keys)
     _install_views(app, parts, peers)
     _install_sums(app, parts, peers)
+    rfm.install(app, parts, peers, tell)
 
 
-def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
-    @app.post("/v1/scenarios", status_code=201, tags=["scenarios"], openapi_extra=_takes(Publication))
+def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
+    @app.post(f"/v1/{kind.plural}", status_code=201, tags=[kind.plural], openapi_extra=takes(Publication))
     async def publish(request: Request, response: Response) -> dict[str, Any]:
-        """Check and publish a scenario. 201 a new version, 200 unchanged, 202 stored and told to Kafka later,
-        422 with `errors` when it is wrong. `acted_on` says that the next event will be judged by it, `diff` what is
-        other than in the version before.
+        """Check and publish. 201 a new version, 200 unchanged, 202 stored and told to Kafka later, 422 with `errors`
+        when it is wrong. `acted_on` says that the next event will be judged by it, `diff` what is other than in the
+        version before.
         """
         caller = await parts.gate.caller(request, "admin")
-        body = await _body(request, Publication)
-        shop = _shop(caller, body.shop)
-        handlers.check_size(body.files)
-        findings = await asyncio.to_thread(check_bundle, body.files)
-        warnings = handlers.shown([one for one in findings if one.severity == "warning"])
-        if wrong := handlers.shown(errors(findings)):
-            first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"
-            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-            raise Problem(422, f"this scenario is not published: {first}{more}", errors=wrong, warnings=warnings)
-        id, change, before = await _store(parts, shop, body.files)
-        published = await tell(shop, id)
+        body = await body_of(request, Publication)
+        shop = shop_of(caller, body.shop)
+        warnings = await checked(kind, body.files, f"this {kind.name} is")
+        ref, change, before = await keep(parts, shop, kind, body.files)
+        published = await tell(ref)
         response.status_code = 202 if not published else 201 if change.fresh else 200
+        known = published and await peers.acted_on(kind.plural, shop, ref.id, change.version, change.state)
         return {
-            "id": id,
+            "id": ref.id,
             "version": change.version,
             "changed": change.fresh,
             "state": change.state,
             "published": published,
-            "acted_on": published and await peers.acted_on(shop, id, change.version, change.state),
+            "acted_on": known,
             "warnings": warnings,
-            "diff": await asyncio.to_thread(handlers.different, before, body.files),
+            "diff": await asyncio.to_thread(handlers.different, kind, before, body.files),
         }
 
 
-async def _store(parts: Parts, shop: str, files: handlers.Files) -> tuple[str, handlers.Change, handlers.Files | None]:
-    """Commit a scenario that was found right; its id, what changed, and the files of the version before a new one."""
-    scenario = parse(files[MAIN])
-    content = handlers.digest(files)
-    now = parts.clock.now()
-    async with parts.database.transaction() as connection:
-        current = await store.lock_or_begin(connection, shop, scenario.id, now)
-        change = handlers.publication(current, content)
-        before = await store.files(connection, shop, scenario.id, current.version) if current and change.fresh else None
-        if change.fresh:
-            await store.add_version(
-                connection,
-                shop,
-                scenario.id,
-                change.version,
-                name=scenario.name,
-                digest=content,
-                files=files,
-                now=now,
-            )
-        if change.moved:
-            await store.change(connection, shop, scenario.id, change.version, change.state, now)
-    return scenario.id, change, before
-
-
-def _install_scenarios(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
-    @app.get("/v1/scenarios", tags=["scenarios"])
+def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
+    @app.get(f"/v1/{kind.plural}", tags=[kind.plural])
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
-        """The shop's scenarios, each with its current version and its state."""
+        """Those of the shop, each with its current version and its state."""
         caller = await parts.gate.caller(request, "read")
         async with parts.database.connection() as connection:
-            return await store.scenarios(connection, _shop(caller, shop))
+            return await store.listed(connection, shop_of(caller, shop), kind.name)
 
-    @app.get("/v1/scenarios/{id}", tags=["scenarios"])
+    @app.get(f"/v1/{kind.plural}/{{id}}", tags=[kind.plural])
     async def one(request: Request, id: str, shop: str | None = None, version: int | None = None) -> dict[str, Any]:
-        """A scenario: state, versions, and the files of the current version or of the one asked for."""
+        """One of them: state, versions, and the files of the current version or of the one asked for."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
+        ref = Ref(own, kind.name, id)
         async with parts.database.connection() as connection:
-            known = await store.scenarios(connection, own)
+            known = await store.listed(connection, own, kind.name)
             found = next((row for row in known if row["id"] == id), None)
             if found is None:
-                raise Problem(404, f"no scenario {id} in shop {own}; see the list of scenarios")
+                raise Problem(404, f"no {kind.name} {id} in shop {own}; see the list of {kind.plural}")
             chosen = found["version"] if version is None else version
-            versions = await store.versions(connection, own, id)
+            versions = await store.versions(connection, ref)
             if chosen not in [row["version"] for row in versions]:
-                raise Problem(404, f"scenario {id} has versions 1 to {len(versions)}")
-            files = await store.files(connection, own, id, chosen)
+                raise Problem(404, f"{kind.name} {id} has versions 1 to {len(versions)}")
+            files = await store.files(connection, ref, chosen)
         return {**found, "shop": own, "versions": versions, "files": files}
 
-    @app.post("/v1/scenarios/{id}/{verb}", tags=["scenarios"])
+    verb_pattern = f"^({'|'.join(kind.verbs)})$"
+
+    @app.post(f"/v1/{kind.plural}/{{id}}/{{verb}}", tags=[kind.plural])
     async def change(
         request: Request,
         response: Response,
         id: str,
-        verb: Literal["pause", "resume", "archive"],
+        verb: Annotated[str, Path(pattern=verb_pattern)],
         shop: str | None = None,
     ) -> dict[str, Any]:
-        """Hold new enrolments and sends, go on, or end the scenario and its enrolments."""
+        """`pause` holds new enrolments and sends, `resume` goes on, `archive` ends it and all that runs by it."""
         caller = await parts.gate.caller(request, "admin")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         if not IDENTIFIER.fullmatch(id):
-            raise Problem(404, "no scenario has such an id")
+            raise Problem(404, f"no {kind.name} has such an id")
+        ref = Ref(own, kind.name, id)
         async with parts.database.transaction() as connection:
-            current = await store.lock(connection, own, id)
-            state = handlers.transition(id, current, verb)
+            current = await store.lock(connection, ref)
+            state = handlers.transition(ref, current, verb)
             assert current is not None
             if state != current.state:
-                await store.change(connection, own, id, current.version, state, parts.clock.now())
-        published = await tell(own, id)
+                await store.change(connection, ref, current.version, state, parts.clock.now())
+        published = await tell(ref)
         response.status_code = 200 if published else 202
-        acted_on = published and await peers.acted_on(own, id, current.version, state)
+        acted_on = published and await peers.acted_on(kind.plural, own, id, current.version, state)
         return {"id": id, "version": current.version, "state": state, "published": published, "acted_on": acted_on}
 
 
 def _install_keys(app: FastAPI, parts: Parts, keys: KeyStore) -> None:
-    @app.post("/v1/keys", status_code=201, tags=["keys"], openapi_extra=_takes(NewKey))
+    @app.post("/v1/keys", status_code=201, tags=["keys"], openapi_extra=takes(NewKey))
     async def create(request: Request) -> dict[str, Any]:
         """Make an API key; its text is shown this once."""
         caller = await parts.gate.caller(request, "admin")
-        body = await _body(request, NewKey)
+        body = await body_of(request, NewKey)
         scopes = tuple(scope for scope in SCOPES if scope in body.scopes)
         if len(scopes) != len(set(body.scopes)) or not scopes:
             raise handlers.Refused(422, f"scopes: one or more of {', '.join(SCOPES)}", "scopes")
-        key, text = await keys.create(_shop(caller, body.shop), scopes, parts.clock.now())
+        key, text = await keys.create(shop_of(caller, body.shop), scopes, parts.clock.now())
         return {"id": str(key.id), "key": text, "shop": key.shop, "scopes": list(key.scopes)}
 
     @app.get("/v1/keys", tags=["keys"])
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """The keys of a shop, revoked ones too; never their text. A service sees those of all shops."""
         caller = await parts.gate.caller(request, "admin")
-        chosen = None if caller.shop is None and shop is None else _shop(caller, shop)
+        chosen = None if caller.shop is None and shop is None else shop_of(caller, shop)
         return [
             {
                 "id": str(key.id),
@@ -223,7 +195,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
         """Every message with its end and the reason, oldest first."""
         caller = await parts.gate.caller(request, "read")
         params = {
-            "shop": _shop(caller, shop),
+            "shop": shop_of(caller, shop),
             "profile": str(profile) if profile else None,
             "channel": channel,
             "limit": str(limit) if limit is not None else None,
@@ -241,7 +213,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
     ) -> dict[str, Any]:
         """Why something was sent, deferred, suppressed, or never started, for one customer."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         if (email is None) == (profile is None):
             raise Problem(422, "give either email or profile")
         asked = await peers.resolve(own, "email", email) if email is not None else str(profile)
@@ -254,7 +226,7 @@ def _install_views(app: FastAPI, parts: Parts, peers: Peers) -> None:
     async def timeline(request: Request, id: UUID, shop: str | None = None) -> dict[str, Any]:
         """What happened to a customer, and what was sent, each oldest first."""
         caller = await parts.gate.caller(request, "read")
-        own = _shop(caller, shop)
+        own = shop_of(caller, shop)
         answer: dict[str, Any] = await peers.ask(
             "rules", "GET", "/v1/timeline", params={"shop": own, "profile": str(id)}
         )
@@ -294,7 +266,7 @@ AUDITED = ("rules", "scheduler", "dispatch")
 
 
 async def _own(parts: Parts) -> dict[str, Any]:
-    """How the console itself is; its lag is the scenarios that Kafka is still to be told of."""
+    """How the console itself is; its lag is the publications that Kafka is still to be told of."""
     try:
         async with parts.database.connection() as connection:
             waiting = len(await store.untold(connection))
@@ -302,35 +274,3 @@ async def _own(parts: Parts) -> dict[str, Any]:
     except Unavailable:
         return {"ready": False, "lag": None}
     return {"ready": True, "lag": waiting}
-
-
-def _shop(caller: Caller, asked: str | None) -> str:
-    """The shop a call is about (I9). Raises `Problem`."""
-    shop = caller.for_shop(asked)
-    if not SHOP.fullmatch(shop):
-        raise handlers.Refused(422, "shop: letters, digits, `.`, `-` and `_`, up to 64", "shop")
-    return shop
-
-
-async def _body(request: Request, kind: type[T]) -> T:
-    """The decoded body; raises `Problem` 400, 413 or 422, which names the field."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            raise Problem(413, f"the body is larger than {LARGEST_BODY} bytes")
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as error:
-        told = str(error)
-        found = FIELD.search(told)
-        named = found or re.search(r"field `(\w+)`", told)
-        raise handlers.Refused(422, told.replace("`$.", "`"), named[1] if named else "body") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from None
-
-
-def _takes(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """What OpenAPI says of a body that we read ourselves, after the caller is known."""
-    _, schemas = msgspec.json.schema_components([kind])
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas[kind.__name__]}}}}

@@ -1,0 +1,57 @@
+"""The engine by itself, no Kafka, no database: `python -m bench.engine SCENARIOS [judged] [profile]`.
+
+Decodes, decides, publishes into a list and writes documents as rules does, for a customer after another.
+"""
+
+import cProfile
+import json
+import pstats
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+from bench import load, many
+from libs.common.bus.records import Record
+from libs.domain.engine.registry import Registry
+from services.rules import handlers
+
+CUSTOMERS, WARM, COUNT, BATCH = 4_000, 24_000, 24_000, 500
+SHOWN = 25
+
+
+def main() -> int:
+    count, said = int(sys.argv[1]), sys.argv[2:]
+    live = many.registry(many.texts(count, judged="judged" in said))
+    begin = datetime.now(UTC) - timedelta(hours=3)
+    told = list(many.records(load.events(load.customers(CUSTOMERS), WARM + COUNT, begin)))
+    documents: dict[handlers.ProfileKey, bytes] = {}
+    _work(told[:WARM], documents, live, begin)
+    profiler = cProfile.Profile()
+    if "profile" in said:
+        profiler.enable()
+    cpu = time.process_time()
+    outputs = _work(told[WARM:], documents, live, begin)
+    spent = time.process_time() - cpu
+    profiler.disable()
+    if "profile" in said:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(SHOWN)
+    size = sum(map(len, documents.values())) / len(documents)
+    print(json.dumps({"events": COUNT, "cpu": spent, "document": size, "outputs": outputs / COUNT}))
+    return 0
+
+
+def _work(told: list[Record], documents: dict[handlers.ProfileKey, bytes], live: Registry, begin: datetime) -> int:
+    """Batch after batch, each profile read from its document and written back; how many records come out."""
+    outputs = 0
+    for first in range(0, len(told), BATCH):
+        good, _ = handlers.decode(told[first : first + BATCH])
+        keys = {item.key for item in good}
+        profiles = {key: handlers.read(documents[key]) if key in documents else handlers.new_profile() for key in keys}
+        decision = handlers.decide(good, profiles, live, lambda: begin + timedelta(hours=1))
+        outputs += len(decision.outputs)
+        documents |= {key: handlers.write(profile) for key, profile in profiles.items()}
+    return outputs
+
+
+if __name__ == "__main__":
+    sys.exit(main())
