@@ -15,7 +15,7 @@ from libs.common.bus.records import Record
 from libs.domain.engine.registry import Registry
 from services.rules import handlers
 
-CUSTOMERS, WARM, COUNT, BATCH = 4_000, 24_000, 24_000, 500
+CUSTOMERS, WARM, COUNT, BATCH = 2_000, 12_000, 8_000, 500
 SHOWN = 25
 
 

@@ -11,6 +11,7 @@ from bench import load
 from libs.common.bus.records import Outgoing, Record
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Profile
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import read
 from services.rules import handlers
@@ -76,7 +77,7 @@ def documents(live: Registry) -> list[bytes]:
     """Profiles of customers who have done a few things."""
     begin = datetime.now(UTC) - timedelta(hours=3)
     told = list(records(load.events(load.customers(DIFFERENT), DIFFERENT * BEHIND, begin)))
-    profiles = {}
+    profiles: dict[handlers.ProfileKey, Profile] = {}
     for first in range(0, len(told), 500):
         good, _ = handlers.decode(told[first : first + 500])
         for item in good:
