@@ -6,7 +6,7 @@ import sys
 
 from bench.report import ROUNDS
 
-NAMES = ("rules", "ingest", "relay", "rfm")
+NAMES = ("rules", "scenarios", "ingest", "relay", "rfm")
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from libs.common.bus.records import Record
 from libs.domain.engine.registry import Registry
 from services.rules import handlers
 
-CUSTOMERS, WARM, COUNT, BATCH = 4_000, 24_000, 24_000, 500
+CUSTOMERS, WARM, COUNT, BATCH = 2_000, 12_000, 8_000, 500
 SHOWN = 25
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     told = list(many.records(load.events(load.customers(CUSTOMERS), WARM + COUNT, begin)))
     documents: dict[handlers.ProfileKey, bytes] = {}
     _work(told[:WARM], documents, live, begin)
-    profiler = cProfile.Profile()
+    profiler = cProfile.Profile(time.process_time)
     if "profile" in said:
         profiler.enable()
     cpu = time.process_time()

@@ -99,9 +99,23 @@ def _item(source: random.Random) -> dict[str, Any]:
 
 async def preload(bootstrap: str, customers_count: int, count: int) -> float:
     """Fill the events topic and publish the scenario; the mean size of an event in bytes."""
+    await publish(bootstrap, scenario(SCENARIO))
+    return await fill(bootstrap, customers_count, count)
+
+
+async def publish(bootstrap: str, told: list[Outgoing]) -> None:
+    """Send records."""
     producer = await Producer.connect(bootstrap, name="bench")
     try:
-        await producer.send(scenario(SCENARIO))
+        await producer.send(told)
+    finally:
+        await producer.close()
+
+
+async def fill(bootstrap: str, customers_count: int, count: int) -> float:
+    """Fill the events topic; the mean size of an event in bytes."""
+    producer = await Producer.connect(bootstrap, name="bench")
+    try:
         size, chunk = 0, []
         for record in events(customers(customers_count), count, datetime.now(UTC)):
             size += len(record.value)
@@ -116,12 +130,12 @@ async def preload(bootstrap: str, customers_count: int, count: int) -> float:
         await producer.close()
 
 
-def scenario(text: str) -> list[Outgoing]:
+def scenario(text: str, id: str = "abandoned-cart") -> list[Outgoing]:
     """The records that make a scenario live."""
     now = datetime.now(UTC)
-    told = ScenarioPublished(scenario="abandoned-cart", version=1, published_at=now, files={"scenario.yaml": text})
-    state = ScenarioState(scenario="abandoned-cart", version=1, state="live", changed_at=now)
+    told = ScenarioPublished(scenario=id, version=1, published_at=now, files={"scenario.yaml": text})
+    state = ScenarioState(scenario=id, version=1, state="live", changed_at=now)
     return [
         outgoing(topics.SCENARIOS, message, key=key, id=key, source="/bench", shop=SHOP, time=now)
-        for key, message in ((f"{SHOP}/abandoned-cart@1", told), (f"{SHOP}/abandoned-cart", state))
+        for key, message in ((f"{SHOP}/{id}@1", told), (f"{SHOP}/{id}", state))
     ]

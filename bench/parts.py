@@ -100,7 +100,12 @@ def answer(module: str, *arguments: str, timeout: float = 300) -> dict[str, Any]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{module}: {done.stderr.strip()[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return last_json(done.stdout)
+
+
+def last_json(text: str) -> dict[str, Any]:
+    """What the last line says."""
+    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
     return found
 
 

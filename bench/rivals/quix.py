@@ -10,7 +10,7 @@ import time
 import uuid
 from typing import Any
 
-from quixstreams import Application, State
+from quixstreams import Application, State  # type: ignore[import-not-found]
 
 
 def measure(bootstrap: str, topic: str, warm: int, count: int) -> dict[str, float]:

@@ -39,13 +39,16 @@ def aims(world: "Reference") -> Iterator[Aim]:
             yield from _of_profile(world, scenario, scenario.trigger)
 
 
-def look(world: "Reference") -> None:
-    """Let in whoever's moment has come by the news at hand; what was awaited already has its own moment."""
-    while ready := next((aim for aim in aims(world) if aim.due <= world.now and _is_news(world, aim)), None):
+def look(world: "Reference", *, awaited: bool = False) -> None:
+    """Let in whoever's moment has come by the news at hand; what was awaited already has its own moment.
+
+    Another zone concerns those that are `awaited` as well: at their very moment nothing promises which comes first.
+    """
+    while ready := next((aim for aim in aims(world) if aim.due <= world.now and (awaited or _new(world, aim))), None):
         _enter(world, ready)
 
 
-def _is_news(world: "Reference", aim: Aim) -> bool:
+def _new(world: "Reference", aim: Aim) -> bool:
     return (aim.scenario.id, aim.key, aim.due) not in world.awaited
 
 

@@ -14,6 +14,7 @@ DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 PLANNED = "event.order.planned"
 CUSTOM = ("custom.a", "custom.b")
 HEARD = (*CUSTOM, "cart.updated", "cart.cleared", "order.placed", "order.cancelled", "order.status_changed")
+APART = (60, 180, 360, 1_440, 2_880, 5_760)
 SPANS = (timedelta(hours=2), timedelta(hours=30), timedelta(days=6), timedelta(days=25))
 
 
@@ -220,7 +221,7 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
     start = datetime.combine(source.choice(STARTS), datetime.min.time(), UTC) + timedelta(hours=source.randrange(24))
     span = source.choice(SPANS)
     count = source.choice([2, 4, 6, 9, 13, 18])
-    minutes = source.sample(range(int(span.total_seconds() / 60)), min(count, int(span.total_seconds() / 60)))
+    minutes = _minutes(source, int(span.total_seconds() / 60), count)
     kinds = _kinds(scenarios)
     exits = [way["event"] for one in scenarios if one["trigger"].get("date") == PLANNED for way in one.get("exit", ())]
     arrivals: list[Arrival] = []
@@ -238,6 +239,13 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
     arrivals.sort(key=lambda one: one.moment)
     end = max(one.moment for one in arrivals) + timedelta(days=source.choice([10, 45, 400]))
     return Case(seed, source.choice(ZONES), scenarios, arrivals, end, source.choice([None, 17, 77, 7_217]))
+
+
+def _minutes(source: random.Random, span: int, count: int) -> list[int]:
+    """When things happen, no two at once; some of them just as long after others as scenarios wait."""
+    minutes = source.sample(range(span), count)
+    apart = {minute + source.choice(APART) for minute in minutes if source.random() < 0.2}
+    return [*minutes, *apart.difference(minutes)]
 
 
 def written(seed: int) -> list[Json]:

@@ -269,7 +269,7 @@ class Reference:
         for run in self.live():
             if run.pause is not None:
                 self._wake(run)
-        dates.look(self)
+        dates.look(self, awaited=True)
 
     def _end(self, run: Run, because: str, at: datetime) -> None:
         run.because, run.ended_at, run.pause = because, at, None

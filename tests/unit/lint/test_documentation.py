@@ -9,6 +9,7 @@ import pytest
 
 from cli.rehearse import canonical
 from libs.domain.lint.check import check_bundle
+from libs.domain.lint.segment import check_segment
 from libs.domain.lint.text import nodes
 from libs.domain.rehearsal.read import read_test
 from libs.domain.rehearsal.rehearse import rehearse
@@ -59,11 +60,12 @@ def scenarios(value: Any) -> list[dict[str, Any]]:
 
 
 EXAMPLES = [(text, plain(read(text, "x").value)) for text in texts()]
+OF_SEGMENTS = [text for text, value in EXAMPLES if isinstance(value, dict) and "condition" in value]
 OF_TESTS = [text for text, value in EXAMPLES if isinstance(value, dict) and "then" in value]
 CASES = [
     pytest.param(text, json.dumps(made), id=f"{number}.{place}")
     for number, (text, value) in enumerate(EXAMPLES)
-    if text not in OF_TESTS
+    if text not in (*OF_TESTS, *OF_SEGMENTS)
     for place, made in enumerate(scenarios(value))
 ]
 
@@ -93,6 +95,11 @@ def test_what_is_refused_can_be_tried_on_virtual_time() -> None:
 def test_the_example_of_a_test_can_be_read() -> None:
     assert len(OF_TESTS) == 1
     assert read_test(OF_TESTS[0], "x", canonical).moves
+
+
+def test_the_examples_of_segments_are_right() -> None:
+    assert OF_SEGMENTS
+    assert [check_segment({"segment.yaml": text}) for text in OF_SEGMENTS] == [[]] * len(OF_SEGMENTS)
 
 
 def test_no_word_of_the_language_is_without_an_example() -> None:

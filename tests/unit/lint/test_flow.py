@@ -42,6 +42,20 @@ def test_a_message_that_is_asked_about_before_it_is_sent(ask: str) -> None:
     one(steps(other), 6, "error", "second has not been sent when this is asked")
 
 
+@pytest.mark.parametrize(
+    "wrap", ["{{any: [{}, {{cart.value: 1}}]}}", "{{not: {}}}", "{{all: [{{not: {{any: [{}]}}}}]}}"]
+)
+def test_wherever_in_a_condition_it_is_asked(wrap: str) -> None:
+    asked = wrap.format("{happened: {event: message.clicked, since: sent(second)}}")
+    one(steps(f"  - if: {asked}\n    then: [exit]\n{LATER}"), 1, "error", "second has not been sent when this is asked")
+
+
+def test_in_what_is_waited_for_too() -> None:
+    where = "{happened: {event: message.clicked, since: sent(second)}}"
+    waits = f"  - until: {{event: order.placed, where: {where}}}\n    within: 1d\n"
+    one(steps(waits + LATER), 1, "error", "second has not been sent when this is asked")
+
+
 @pytest.mark.parametrize("ask", [ASKED, AWAITED])
 def test_in_a_scenario_that_begins_anew_it_may_be_of_a_round_before(ask: str) -> None:
     head = HEAD.replace("steps:", "restart: true\nsteps:")
@@ -111,6 +125,26 @@ def test_a_wait_that_ends_when_the_window_is_closed(wait: str, closed: str) -> N
         f"{HEAD.replace('steps:', window.rstrip())}\n  - wait: {wait}\n  - send: first\n".replace("\n\n", "\n")
     )
     assert [f"the window is closed {closed}" in message for _, _, message in found] == ([True] if closed else [])
+
+
+@pytest.mark.parametrize(
+    ("between", "clock", "closed"),
+    [
+        ('["09:00", "24:00"]', "08:00", True),
+        ('["09:00", "24:00"]', "23:30", False),
+        ('["22:00", "02:00"]', "01:00", False),
+        ('["22:00", "02:00"]', "23:00", False),
+        ('["22:00", "02:00"]', "12:00", True),
+    ],
+)
+def test_windows_to_midnight_and_beyond(between: str, clock: str, closed: bool) -> None:
+    head = HEAD.replace("steps:", f"window: {{between: {between}}}\nsteps:")
+    found = told(head + f'  - wait: {{until: "{clock}"}}\n  - send: first\n')
+    assert any("the window is closed at" in message for _, _, message in found) is closed
+
+
+def test_without_a_window_any_hour_will_do() -> None:
+    assert told(HEAD + '  - wait: {until: "22:00", days: [sun]}\n  - send: first\n') == []
 
 
 def test_an_exit_that_is_the_nth_trigger_is_none_of_its_own() -> None:
