@@ -283,7 +283,9 @@ async def all_orders(
 
     at, word = _moment(counts, 2)
     query = f"{tables.ORDERS.format(at=at, chosen='true')} ORDER BY profile"
+    await connection.execute(tables.BY_SORTING)
     await connection.copy_from_query(query, shop, *word, output=cut, format="csv", timeout=LONG)
+    await connection.execute(tables.AS_BEFORE)
     await take(bytes(rest))
 
 

@@ -1,7 +1,7 @@
 """RFM on a real database: facts of orders, runs, who is told, what scenarios make of it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -67,11 +67,11 @@ async def test_what_events_say_of_an_order_in_any_order(shop: Shop) -> None:
     assert row[:4] == (NOW - 5 * DAY, NOW - 4 * DAY, None, NOW - 2 * DAY)
     assert row[4:9] == ("delivered", 25_000, "PLN", 5_050, False)
     assert sorted(row[9]) == ["delivered", "new", "paid"]
-    again = order("anna", 6, "400.00", id="o", status="draft")
-    await shop.tell(again)
-    await shop.tell(again)
+    returned = order("anna", 0.4, "1.00", type="order.returned", id="o")
+    for again in (order("anna", 6, "400.00", id="o", status="draft"), returned, returned):
+        await shop.tell(again)
     (row,) = await shop.rows("SELECT placed_at, status, value, returned, statuses FROM rules.order_fact")
-    assert row[:4] == (NOW - 6 * DAY, "delivered", 25_000, 5_050), "older news"
+    assert row[:4] == (NOW - 6 * DAY, "delivered", 25_000, 5_150), "older news, and a repeat"
     assert sorted(row[4]) == ["delivered", "draft", "new", "paid"]
 
 
@@ -95,8 +95,30 @@ async def test_in_one_batch_and_in_many_it_is_the_same(shop: Shop, database: Dat
         await shop.tell(one)
     alone = await shop.rows(f'SELECT "order", {fields} FROM rules.order_fact ORDER BY 1')
     assert [row[:-1] for row in together] == [row[:-1] for row in alone]
-    assert [sorted(row[-1]) for row in together] == [sorted(row[-1]) for row in alone]
+    assert moments(together[0][-1]) == moments(alone[0][-1])
+    assert moments(alone[0][-1]) == {"new": NOW - 5 * DAY, "draft": NOW - 7 * DAY, "packed": NOW - 2 * DAY}
     assert together[1][2] == "cancelled"
+
+
+def moments(statuses: dict[str, str]) -> dict[str, datetime]:
+    """When each status was told first."""
+    return {word: datetime.fromisoformat(at) for word, at in statuses.items()}
+
+
+@pytest.mark.parametrize(("size", "least", "most"), [(1, 2, 7), (10**6, 1, 1)])
+async def test_all_orders_of_a_customer_are_read_together(shop: Shop, size: int, least: int, most: int) -> None:
+    """In parts of about a size, and none is lost."""
+    await shop.tell(*(order(f"c{number % 7}", number) for number in range(40)))
+    parts: list[list[str]] = []
+
+    async def take(text: bytes) -> None:
+        parts.append([line[:36] for line in text.decode().splitlines()])
+
+    async with shop.database.transaction() as connection:
+        await store.all_orders(connection, "demo", "order.placed", size, take)
+    assert sum(map(len, parts)) == 40
+    assert sum(len(set(part)) for part in parts) == 7
+    assert least <= len(parts) <= most
 
 
 async def test_returns_and_cancellations_count(shop: Shop) -> None:
@@ -258,6 +280,16 @@ async def test_a_chain_of_merges_that_is_heard_of_from_its_end(shop: Shop) -> No
     await shop.clock.move(3 * DAY)
     await shop.compute()
     assert await shop.rows("SELECT 1 FROM rules.merged") == [], "forgotten after a day"
+
+
+async def test_a_chain_whose_middle_never_bought(shop: Shop) -> None:
+    """The middle has become another before the orders of the first come to it; what comes there goes on."""
+    await shop.tell(order("a", 1), *(event("profile.updated", name, NOW, {"x": 1}) for name in "bc"))
+    await shop.tell(event("profile.merged", "b", NOW, {"into": profile("c")}))
+    absorbed = await shop.tell(event("profile.merged", "a", NOW, {"into": profile("b")}))
+    await shop.tell(*await shop.tell(*absorbed))
+    await shop.compute()
+    assert await shop.scores() == {profile("c"): ("good", 4, 1, 2)}
 
 
 async def test_what_is_told_of_a_loser_reaches_nobody(shop: Shop) -> None:
