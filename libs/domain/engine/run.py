@@ -71,7 +71,7 @@ def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
         trace(enrolment, step.path, due, "past", "it was over when it was reached")
         return True
     _wait(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
-    return expires_at is not None and expires_at > turn.now
+    return False
 
 
 def _just_asked(turn: Turn, enrolment: Enrolment) -> bool:
@@ -102,7 +102,7 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
         enrolment.at = deadline
         return True
     _wait(turn, enrolment, step.path, deadline, "until")
-    return expires_at is not None and expires_at > turn.now
+    return False
 
 
 def _happened(turn: Turn, enrolment: Enrolment, program: Program, step: Await, deadline: datetime) -> datetime | None:

@@ -256,7 +256,7 @@ def test_after_an_outage_two_messages_keep_their_distance() -> None:
     """Both are overdue: the first goes out now, the second a day after it, not a second."""
     world = World()
     world.publish(CATCH_UP)
-    world.event("custom.x", at("10:00"), now=at("70:00"))
+    world.event("custom.x", at("10:00"), {}, now=at("70:00"))
     assert [(one.name, one.due_at) for one in world.requests] == [("first", at("11:00"))]
     assert [(one[0], one[1]) for one in world.end()] == [("first", at("70:00")), ("second", at("94:00"))]
 
@@ -267,7 +267,7 @@ def test_after_an_outage_there_is_time_to_answer() -> None:
     world.publish(
         CATCH_UP.replace("{wait: 1d}", "{until: {event: message.clicked, of: first}, within: 4h, then: [exit]}")
     )
-    world.event("custom.x", at("10:00"), now=at("70:00"))
+    world.event("custom.x", at("10:00"), {}, now=at("70:00"))
     assert world.due == [at("74:00")]
 
 
@@ -275,7 +275,7 @@ def test_what_is_too_late_is_not_waited_after() -> None:
     """A first that expires gives nobody a reason to wait again: all of it is over."""
     world = World()
     world.publish(CATCH_UP)
-    world.event("custom.x", at("10:00"), now=at("200:00"))
+    world.event("custom.x", at("10:00"), {}, now=at("200:00"))
     assert [(one.name, one.expires_at < at("200:00")) for one in world.requests] == [("first", True), ("second", True)]
 
 
