@@ -147,6 +147,9 @@ class _App(faust.App):
     applier: Applier
     on_seek: Callable[[], None]
 
+    def _create_directories(self) -> None:
+        """Nothing of Faust's is kept in files."""
+
     def _new_transport(self) -> FaustTransport:
         return _Transport(self.conf.broker_consumer, self)
 
