@@ -20,6 +20,13 @@ class CliError(Exception):
         self.code = code
 
 
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line: ours as they are, the system's with the file they are about."""
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or type(error).__name__) if part)
+    return str(error)
+
+
 def say(text: str) -> None:
     """A line of progress."""
     ERR.print(text, markup=False, style="dim" if ERR.is_terminal else "")
