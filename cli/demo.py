@@ -16,7 +16,7 @@ from cli import demo_day
 from cli.client import Away, Refused, Target, Unreachable, decoded, request
 from cli.terminal import OUT, CliError, line, show_table
 from libs.common.clock import PlatformClock
-from libs.common.http.auth import DEMO_KEY, DEMO_SHOP
+from libs.common.http.demo import DEMO_KEY, DEMO_SHOP
 
 COLUMNS = ("customer", "what happens", "message", "end", "reason", "ended (UTC)")
 LOOK = 0.7

@@ -22,7 +22,7 @@ from cli.local.process import ROOT, LocalError
 from cli.scenario import bundles, complaint, publish_bundle
 from cli.segment import beside
 from cli.terminal import ERR, CliError, line, one_line, say, show_table
-from libs.common.http.auth import DEMO_SHOP
+from libs.common.http.demo import DEMO_SHOP
 
 DEMO_SPEED = 2160.0
 """Three days in two minutes: half an hour is still 0.8 s, and no customer acts closer than that to a mail."""

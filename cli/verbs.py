@@ -1,5 +1,7 @@
 """Every verb of `kurant`, and how trouble ends one: in one line on stderr, with an exit code."""
 
+import os
+import sys
 from collections.abc import Callable
 
 import typer
@@ -53,6 +55,9 @@ def run(arguments: list[str]) -> int:
         return outcome if isinstance(outcome, int) else 0
     except (CliError, LocalError) as error:
         return _told(str(error), error.code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has read enough
+        return 141
     except (Misconfigured, OSError) as error:
         return _told(one_line(error), 2)
     except Unavailable as error:

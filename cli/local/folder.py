@@ -14,7 +14,7 @@ import yaml
 
 from cli.local.ports import HOST, Ports
 from cli.local.process import LocalError
-from libs.common.http.auth import DEMO_SHOP
+from libs.common.http.demo import DEMO_SHOP
 
 SENDER = "Demo shop <hello@demo.example>"
 NOT_OURS = "does not look like a data folder of Kurant"

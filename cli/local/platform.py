@@ -8,7 +8,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -250,7 +250,8 @@ class Platform:
 
     def _wait(self, future: "Future[T]") -> T:
         while not future.done():
-            self._tick()
+            wait([future], TICK / 10)
+            self._tick(0.0)
         return future.result()
 
     def _until(self, name: str, ready: Callable[[], bool]) -> None:
@@ -264,8 +265,8 @@ class Platform:
                 raise LocalError(f"{name} is not ready after {START_TIMEOUT:.0f} s: {reason(child)}")
             self._tick()
 
-    def _tick(self) -> None:
-        if self.stop.wait(TICK / 2):
+    def _tick(self, pause: float = TICK / 2) -> None:
+        if self.stop.wait(pause):
             raise Interrupted
         self.watch()
 

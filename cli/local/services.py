@@ -57,11 +57,10 @@ def inbox(folder: Folder, ports: Ports, common: dict[str, str]) -> Command:
 
 
 def gateways(folder: Folder, common: dict[str, str]) -> Command:
-    """The check of the gateways file, which dispatch alone understands."""
-    argv = (sys.executable, "-m", "services.dispatch.settings", common["KURANT_GATEWAYS"])
-    return Command(name="gateways", argv=argv, log=folder.log("gateways"), env=common)
+    """The check of the settings and of the gateways file, which dispatch alone understands."""
+    return task("gateways", "services.dispatch.settings", folder, common)
 
 
 def task(name: str, module: str, folder: Folder, common: dict[str, str]) -> Command:
-    """A command that runs to its end: migrations, topics."""
+    """A command that runs to its end: checks, migrations, topics."""
     return Command(name=name, argv=(sys.executable, "-m", module), log=folder.log(name), env=common)

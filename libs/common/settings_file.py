@@ -76,7 +76,7 @@ class SettingsFile:
             return self.wrong(path, f"'{name}' is not known; known: {', '.join(known)}")
         if kind == "value_error":
             return self.wrong(path, f"{name}: {first['ctx']['error']}")
-        said = FORMS.get(kind) or first["msg"][:1].lower() + first["msg"][1:]
+        said = FORMS.get(kind) or first["msg"].replace("Input should be", "must be")
         return self.wrong(path, f"{name} {said}")
 
 

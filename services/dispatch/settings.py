@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.common import settings
 from libs.common.errors import Misconfigured
 from libs.common.settings_file import SettingsFile
 from libs.domain.mail import BadAddress, read_sender
@@ -184,9 +185,9 @@ def _expanded(file: SettingsFile, place: str, value: Any, environment: Mapping[s
 
 
 def main() -> int:
-    """`python -m services.dispatch.settings FILE`: only check it; exit code 2 and one line when it is wrong."""
+    """`python -m services.dispatch.settings`: only check the settings and the file; exit code 2 and one line."""
     try:
-        load(sys.argv[1])
+        load(settings.load().gateways)
     except Misconfigured as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command's own output
         return 2

@@ -63,7 +63,7 @@ SMTP = "gateways:\n  - name: x\n    kind: smtp\n    url: "
         (SMTP + "'smtp://['", ":4: url must be smtp://host:port or smtps://host:port"),
         (SMTP + "'smtp://h'\n    pol: 3", ":5: 'pol' is not known; known: name, kind, url, sender"),
         (SMTP + "'smtp://h'\n    pool: many", ":5: pool must be a whole number"),
-        (SMTP + "'smtp://h'\n    pool: 0", ":5: pool input should be greater than or equal to 1"),
+        (SMTP + "'smtp://h'\n    pool: 0", ":5: pool must be greater than or equal to 1"),
         (SMTP + "'smtps://h'\n    starttls: true", ":5: starttls does not go with smtps://"),
         (SMTP + "'smtp://h'\n    sender: nobody", ":5: sender: not a mail address"),
         (SMTP + "'${NO}'", ":4: the environment has no NO; set it, or write the value here"),
@@ -94,9 +94,12 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
 
 def test_the_check_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gateways.yaml"
-    monkeypatch.setattr("sys.argv", ["settings", str(file)])
+    monkeypatch.setenv("KURANT_GATEWAYS", str(file))
     file.write_text("gateways: []")
     assert main() == 0
     file.write_text("gateways: [1]")
     assert main() == 2
     assert capsys.readouterr().err.startswith(f"{file}:1: a gateway must be a mapping")
+    monkeypatch.setenv("KURANT_LOG_FORMAT", "xml")
+    assert main() == 2
+    assert capsys.readouterr().err == "KURANT_LOG_FORMAT must be 'json' or 'console'\n"
