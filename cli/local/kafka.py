@@ -67,7 +67,7 @@ class Kafka:
         (self.folder / "server.properties").write_text(settings)
         (self.folder / "log4j2.properties").write_text(LOGGING)
         if not (data / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            cluster = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # never begins like an option
             arguments = ("format", "-t", cluster, "-c", str(self.folder / "server.properties"))
             run(self._java("kafka format", "kafka.tools.StorageTool", *arguments))
 

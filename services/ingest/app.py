@@ -31,7 +31,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         instance=parts.settings.instance,
     )
     app = build("ingest", clock=parts.clock, checks={"database": parts.database.ping})
-    routes.install(app, parts, intake, lambda: sum(loop.lag().values()))
+    routes.install(app, parts, intake, lambda: sum(loop.lag().values()), loop.unread)
 
     async def consume() -> None:
         await loop.run(parts.stop)

@@ -252,6 +252,14 @@ async def count_spilled(connection: Connection) -> int:
     return found
 
 
+async def count_waiting(connection: Connection) -> int:
+    """How many events wait for Kafka, and merges of profiles for being told."""
+    found: int = await connection.fetchval(
+        "SELECT (SELECT count(*) FROM ingest.spill) + (SELECT count(*) FROM ingest.merged WHERE NOT published)"
+    )
+    return found
+
+
 async def resolve(connection: Connection, shop: str, digests: Sequence[bytes]) -> str | None:
     """The profile of the first of these identifiers that is known."""
     found = await connection.fetchval(RESOLVE, shop, digests)

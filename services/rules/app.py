@@ -10,12 +10,14 @@ from libs.common.bus.apply import Applier
 from libs.common.bus.records import Outcome, Record
 from libs.common.bus.table import Table
 from libs.common.db.engine import Connection
+from libs.common.http.client import Client
 from libs.common.http.server import build
 from libs.common.runtime import Parts, Task
 from libs.contracts import topics
 from libs.domain.engine.registry import DEFAULT_ZONE, Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
+from services.rules.clients import Ingest
 from services.rules.stream import Stream
 from services.rules.ticker import Scorer, Sweeper
 
@@ -104,6 +106,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         handle=rules.handle,
         refused=rules.refused,
     )
+    ingest = Ingest(Client(settings.ingest_url, parts.secrets.service_key(), timeout=3.0))
     stream = Stream(
         bootstrap=settings.kafka_bootstrap,
         group="kurant-rules",
@@ -111,6 +114,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         applier=applier,
         forget=rules.forget,
         read_first=(topics.EVENTS.name, topics.DUE.name),
+        settled=ingest.settled,
         instance=settings.instance,
     )
     checks = {"database": parts.database.ping, "kafka": parts.producer.ping}
@@ -124,7 +128,10 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
 
     async def work() -> None:
         await scenarios.wait_complete()
-        await stream.run(parts.stop)
+        try:
+            await stream.run(parts.stop)
+        finally:
+            await ingest.close()
 
     async def sweep() -> None:
         await scenarios.wait_complete()

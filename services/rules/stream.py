@@ -7,7 +7,7 @@ Faust gives group membership and the agent. What it does per event, and when it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, cast
 
 import faust
@@ -129,10 +129,16 @@ class Stream:
         applier: Applier,
         forget: Callable[[], None],
         read_first: tuple[str, str],
+        settled: Callable[[], Awaitable[None]],
         instance: str | None = None,
     ) -> None:
-        """`read_first`: two of `topics`; records of the second wait until the first was read as far as it then went."""
+        """`read_first`: two of `topics`; records of the second wait until the first was read as far as it then went.
+
+        `settled` is awaited before that: it returns once all that was accepted is on the first, or raises
+        `Unavailable`.
+        """
         self._applier = applier
+        self._settled = settled
         self._first, then = read_first
         self._order = ReadFirst(first=self._first, then=then)
         self._forget = forget
@@ -205,6 +211,8 @@ class Stream:
             raise RuntimeError("no progress although records wait")
 
     async def _ends_of_first(self) -> dict[int, int]:
+        self._moved = asyncio.get_running_loop().time()  # waiting for others is no standing still
+        await self._settled()
         try:
             return await self.ends(self._first)
         except Exception as error:  # whatever the client raises when the broker is away

@@ -54,6 +54,20 @@ class Applier:
         kept = set(keep)
         self.positions = {key: offset for key, offset in self.positions.items() if key in kept}
 
+    async def stored(self) -> dict[TopicPartition, int]:
+        """Where each partition goes on, those of other members too."""
+        async with self._database.connection() as connection:
+            return await self._offsets.positions(connection)
+
+    async def skip(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Go on at `positions`, before which there is nothing more to read (markers of transactions, compaction)."""
+        mine = {key: (self.positions[key], new) for key, new in positions.items() if key in self.positions}
+        moves = {key: (old, new) for key, (old, new) in mine.items() if new > old}
+        if moves:
+            async with self._database.transaction() as connection:
+                await self._offsets.advance(connection, moves)
+            self.positions.update({key: new for key, (_, new) in moves.items()})
+
     async def apply(self, records: Sequence[Record]) -> None:
         """Apply `records` (in order per partition). A record that cannot be applied goes to quarantine.
 

@@ -47,6 +47,13 @@ class Loop:
         """Records behind, by partition."""
         return self._consumer.lag()
 
+    async def unread(self) -> int:
+        """Records that are in Kafka now and that no member of the group has applied. Raises `Unavailable`."""
+        partitions = self._consumer.partitions(self._topics)
+        ends, beginnings = await self._consumer.ends(partitions), await self._consumer.beginnings(partitions)
+        stored = await self.applier.stored()
+        return sum(max(0, end - max(stored.get(key, 0), beginnings[key])) for key, end in ends.items())
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was begun is finished. Raises what is neither passing nor poison."""
         await self._consumer.start()
@@ -62,6 +69,8 @@ class Loop:
                     if records:
                         await self.applier.apply(records)
                         await self._consumer.commit(dict(self.applier.positions))
+                    elif self._settled is self._assigned:
+                        await self.applier.skip(self._consumer.positions())
                     self._report()
                     failures = 0
                 except (Unavailable, Fenced) as error:

@@ -151,15 +151,32 @@ class Consumer:
         """The offset of the next record that `poll` would give, also when compaction left none before it."""
         return int(await self._client.position(KafkaPartition(*partition)))
 
+    def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
+        """Every partition of `topics`, also those of other members."""
+        named = {topic: self._client.partitions_for_topic(topic) for topic in topics}
+        return [(topic, partition) for topic, found in named.items() for partition in sorted(found or ())]
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """The offset of the next record that `poll` would give, of each assigned partition where it is known.
+
+        It also passes what is no record: the markers of transactions, and what compaction took.
+        """
+        assigned = self._client._subscription.subscription
+        known: dict[TopicPartition, int] = {}
+        for partition in self._client.assignment():
+            state = assigned.assignment.state_value(partition)
+            if state is not None and state.has_valid_position:
+                known[(partition.topic, partition.partition)] = state.position
+        return known
+
     def lag(self) -> dict[TopicPartition, int]:
         """Records behind the newest, of each assigned partition that was fetched."""
-        lags: dict[TopicPartition, int] = {}
-        for partition in self._client.assignment():
-            high = self._client.highwater(partition)
-            state = self._client._subscription.subscription.assignment.state_value(partition)
-            if high is not None and state is not None and state.has_valid_position:
-                lags[(partition.topic, partition.partition)] = max(0, high - state.position)
-        return lags
+        behind: dict[TopicPartition, int] = {}
+        for key, position in self.positions().items():
+            high = self._client.highwater(KafkaPartition(*key))
+            if high is not None:
+                behind[key] = max(0, high - position)
+        return behind
 
     async def commit(self, positions: dict[TopicPartition, int]) -> None:
         """Tell Kafka how far we are, for lag tools and autoscalers alone: nothing is decided by it (I4)."""

@@ -40,9 +40,12 @@ class OffsetStore:
         """The next offset of each partition; one never seen is stored as `beginning` first."""
         wanted = list(partitions)
         await connection.executemany(self._seed, [(topic, partition, beginning) for topic, partition in wanted])
-        rows = await connection.fetch(self._load)
-        stored = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+        stored = await self.positions(connection)
         return {key: stored[key] for key in wanted}
+
+    async def positions(self, connection: Connection) -> dict[TopicPartition, int]:
+        """The next offset of each partition that was ever consumed, by whatever process."""
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in await connection.fetch(self._load)}
 
     async def advance(self, connection: Connection, moves: Mapping[TopicPartition, tuple[int, int]]) -> None:
         """Compare and set: partition -> (old, new). Raises `Fenced` unless every one stood at its old offset."""

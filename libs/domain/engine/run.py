@@ -59,12 +59,13 @@ def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 
 def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
-    """Whether the wait is over already."""
+    """Whether the wait is over already; `late` then counts from when it was over."""
     began = enrolment.at
     due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
     enrolment.cursor += 1
     enrolment.at = due
     if due <= turn.now:
+        trace(enrolment, step.path, due, "past", "it was over when it was reached")
         return True
     _wait(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
     return False

@@ -102,6 +102,7 @@ class _Settling:
             elif not claim.forced and self._clash(mine, profile):
                 take.append(identifier)
                 mine[identifier.kind] += 1
+                self._holds[profile] = self._holds.get(profile, Counter()) - Counter({identifier.kind: 1})
             elif winner is None:
                 winner = profile
                 mine += self._holds.get(profile, Counter())

@@ -38,11 +38,14 @@ def _after_gap(local: datetime) -> datetime:
 
 
 def wait_until(wait: Wait, start: datetime, zone_name: str, scope: dict[str, Any]) -> datetime:
-    """When a wait that begins at `start` (UTC) is over (UTC). A path without a date does not wait."""
+    """When a wait that begins at `start` (UTC) is over (UTC): before `start` where its date is past already.
+
+    A path without a date does not wait.
+    """
     if wait.until_path is not None:
         shift = (wait.after or timedelta()) - (wait.before or timedelta())
         told = moved(lookup(scope, wait.until_path), zone_name, shift=shift, months=wait.months)
-        return start if told is None else max(start, told)
+        return start if told is None else told
     end = _later(start, wait, zone_name)
     clock = wait.at or wait.until
     return end if clock is None else _next(end, clock, wait.days, zone_name)

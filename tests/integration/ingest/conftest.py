@@ -137,12 +137,16 @@ def make_parts(database: Database, wire: Any, clock: ManualClock) -> Parts:
     )
 
 
+async def nothing_unread() -> int:
+    return 0
+
+
 def make_door(database: Database, wire: Any, clock: ManualClock) -> Door:
     """One replica."""
     parts = make_parts(database, wire, clock)
     intake = Intake(database=database, producer=wire, clock=clock, secrets=SECRETS)
     app = build("ingest", clock=clock, checks={})
-    routes.install(app, parts, intake, lambda: 0)
+    routes.install(app, parts, intake, lambda: 0, nothing_unread)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
     return Door(app, client, database, wire, clock, intake, Drain(database=database, intake=intake, clock=clock))

@@ -44,6 +44,19 @@ def _key() -> dict[str, str]:
     return {"Authorization": "Bearer kurant-demo-key"}
 
 
+async def test_what_is_spilled_is_not_settled(door: Door) -> None:
+    """Rules asks this before it judges a wake-up call: a purchase in the spill must not be overtaken."""
+    settled = {"spilled": 0, "unread": 0}
+    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled
+    door.wire.away = True
+    await door.take(door.event("order.placed", order={"id": "o-1", "value": "1.00"}, **ANNA))
+    door.wire.away = False
+    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled | {"spilled": 1}
+    await drain(door)
+    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled
+    assert (await door.client.get("/v1/settled")).status_code == 401
+
+
 async def test_another_replica_spills_behind_too(door: Door) -> None:
     door.wire.away = True
     await door.take(door.event("custom.x", id="a-0", **ANNA))

@@ -4,22 +4,23 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from cli.local.kafka import Kafka as KafkaServer
 from cli.local.ports import free_port
 from cli.local.process import Child
 from libs.common.bus.consumer import Loop
 from libs.common.bus.kafka import Consumer, Producer, create_topics
-from libs.common.bus.records import Outgoing, Record
+from libs.common.bus.records import Outcome, Outgoing, Record
 from libs.common.clock import ManualClock
-from libs.common.db.engine import Database
+from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope
@@ -138,6 +139,50 @@ async def test_the_inbox_topic_is_a_door_like_http(
         "invalid: source: must be /shops/<shop>/...",
         "invalid: data.email: is not an e-mail address",
     ]
+
+
+async def test_the_inbox_is_unread_until_it_is_taken_also_behind_transactions(
+    live: Door, producer: Producer, kafka: str, database: Database
+) -> None:
+    """The marker that ends a transaction has an offset, and is never given to us as a record."""
+    inbox, gate = Inbox(live.intake), asyncio.Event()
+
+    async def take(connection: Connection, records: Sequence[Record]) -> Outcome:
+        await gate.wait()
+        return await inbox.handle(connection, records)
+
+    loop = Loop(
+        schema="ingest", topics=[topics.INBOX], bootstrap=kafka, database=database, producer=producer, handle=take
+    )
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(loop.run(stop))
+    shop = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="shop")
+    await shop.start()
+    try:
+        gate.set()
+        await _until(loop, 0)
+        gate.clear()
+        async with shop.transaction():
+            event = live.event("custom.transaction", id="tx", user_id="42")
+            await shop.send_and_wait(topics.INBOX.name, json.dumps(event).encode())
+        await _until(loop, 2)
+        gate.set()
+        await _until(loop, 0)
+    finally:
+        gate.set()
+        stop.set()
+        await running
+        await shop.stop()
+
+
+async def _until(loop: Loop, unread: int) -> None:
+    async with asyncio.timeout(40):
+        while True:
+            with suppress(Unavailable):
+                await loop.ready()
+                if await loop.unread() == unread:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def test_a_broker_that_dies_and_comes_back_loses_nothing(database: Database, tmp_path: Path) -> None:

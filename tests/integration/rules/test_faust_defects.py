@@ -78,6 +78,10 @@ def test_acks_decide_nothing() -> None:
     assert mine._filter_committable_offsets([PARTITION]) == {PARTITION: 5}
 
 
+async def at_once() -> None:
+    return
+
+
 class Running:
     """Our stream on a topic of its own, with a handler that notes what it was given."""
 
@@ -94,6 +98,7 @@ class Running:
             applier=self.applier,
             forget=lambda: None,
             read_first=(topic, "none"),
+            settled=at_once,
         )
         self.task = asyncio.create_task(self.stream.run(self.stop))
 

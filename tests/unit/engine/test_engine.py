@@ -1,5 +1,7 @@
 """The engine on virtual time: the path of the abandoned cart, and what must not change it."""
 
+from datetime import timedelta
+
 import pytest
 
 from libs.domain.engine import due, merge
@@ -225,6 +227,23 @@ def test_late_is_counted_from_when_the_message_was_due() -> None:
     world.cart("10:00", now="19:00")
     assert world.requests[0].due_at == at("11:00")
     assert world.requests[0].expires_at == at("17:00")
+
+
+def test_late_is_counted_from_a_date_that_was_past_when_its_wait_was_reached() -> None:
+    """Ordered at noon for the next morning, to be told of three days ahead: that was two days ago."""
+    world = World()
+    world.publish(
+        "kurant: 1\nid: ahead\nname: a\npurpose: marketing\ntrigger: {event: order.placed}\n"
+        "steps: [{wait: {until: event.order.planned_delivery, before: 3d}}, {send: soon, late: 12h}, {wait: 1d}, "
+        "{send: next}]\n"
+    )
+    world.event("order.placed", at("12:00"), {"order": {"id": "o", "planned_delivery": at("33:00").isoformat()}})
+    world.run(at("12:05"))
+    soon, following = world.requests
+    assert (soon.due_at, soon.expires_at) == (at("33:00") - timedelta(days=3), at("45:00") - timedelta(days=3))
+    assert following.due_at == at("33:00") - timedelta(days=2), "what follows counts from the date too"
+    (wait, *_) = world.profile.enrolments[0].steps
+    assert (wait.step, wait.verdict, wait.at) == ("steps/0", "past", soon.due_at)
 
 
 def test_a_window_puts_off_to_the_customers_morning() -> None:

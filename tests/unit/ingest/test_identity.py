@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.domain.intake.identifiers import RANK
@@ -143,6 +143,8 @@ def test_plain_is_for_the_known_only() -> None:
     assert plain([claim(email="a", phone="1")], known) is None
 
 
+TAKEN_AWAY = {"crm_id": "a", "loyalty_card": "b"}
+"""The card's account has given its CRM id to another account a moment before."""
 VALUES = st.dictionaries(st.sampled_from(list(RANK)), st.sampled_from("abc"), min_size=1, max_size=3)
 
 
@@ -164,6 +166,7 @@ def test_whatever_comes_an_account_is_one_customer_and_a_customer_one_account(
 
 
 @given(st.lists(VALUES, min_size=1, max_size=8))
+@example([{"user_id": "b", "crm_id": "b", "loyalty_card": "b"}, {"crm_id": "b", "user_id": "a"}, TAKEN_AWAY])
 def test_one_batch_and_many_requests_come_to_the_same(values: list[dict[str, str]]) -> None:
     together, apart = World(), World()
     together.say(*(claim(**one) for one in values))

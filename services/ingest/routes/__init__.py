@@ -28,6 +28,7 @@ from libs.domain.intake.identifiers import KINDS, normalise
 from libs.domain.intake.lines import Lines
 from services.ingest import handlers, store
 from services.ingest.handlers import Told
+from services.ingest.routes import settled
 
 log = logger(__name__)
 LARGEST = 5_000_000
@@ -42,10 +43,8 @@ CATALOG = 20_000_000
 """Bytes of a catalogue."""
 TOGETHER, ENOUGH = 250, 1_000_000
 """Products, or their bytes, that are published at once."""
-SHOWN = 1_000
-"""Rejected products that an answer lists."""
-TOO_MANY = 10_000
-"""Rejected products after which nobody reads on."""
+SHOWN, TOO_MANY = 1_000, 10_000
+"""Rejected products that an answer lists, and after which nobody reads on."""
 SEGMENT = {
     **{kind: kind for kind in segment.KINDS},
     **dict(zip("itpsga", ("identify", "track", "page", "screen", "group", "alias"), strict=True)),
@@ -112,7 +111,7 @@ class Door:
         return sum(repeats)
 
 
-def install(app: FastAPI, parts: Parts, intake: Durable, lag: Callable[[], int]) -> None:
+def install(app: FastAPI, parts: Parts, intake: Durable, lag: Callable[[], int], unread: settled.Unread) -> None:
     """Add the routes."""
     door = Door(parts, intake)
     paths = {"/v1/events", *(f"/v1/{name}" for name in (*SEGMENT, *MANY_CALLS))}
@@ -121,6 +120,7 @@ def install(app: FastAPI, parts: Parts, intake: Durable, lag: Callable[[], int])
     _install_segment(app, door)
     _install_catalog(app, door)
     _install_questions(app, parts, lag)
+    settled.install(app, parts, unread)
 
 
 def _install_events(app: FastAPI, door: Door) -> None:
