@@ -20,13 +20,15 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         secrets=parts.secrets,
     )
     drainer = Drain(database=parts.database, intake=intake, clock=parts.clock)
+    inbox = Inbox(intake)
     loop = Loop(
         schema="ingest",
         topics=[topics.INBOX],
         bootstrap=parts.settings.kafka_bootstrap,
         database=parts.database,
         producer=parts.producer,
-        handle=Inbox(intake).handle,
+        handle=inbox.handle,
+        refused=inbox.refused,
         max_records=500,
         instance=parts.settings.instance,
     )

@@ -130,7 +130,7 @@ def _install_by_hand(app: FastAPI, parts: Parts, consents: Consents) -> None:
         if at.tzinfo is None:
             raise Problem(422, "at: give it with an offset, as 2026-03-01T08:00:00Z")
         try:
-            addresses: dict[str, str] = {channel: address for channel, address in told.contacts.items()}
+            addresses: dict[str, str] = dict(told.contacts.items())
             count = await consents.told(shop, profile, at, told.consents, addresses)
         except ValueError as error:
             raise Problem(422, str(error)) from None

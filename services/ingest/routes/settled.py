@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from libs.common.errors import Unavailable
+from libs.common.http.openapi import door, json
 from libs.common.http.problem import unavailable
 from libs.common.runtime import Parts
 from services.ingest import store
@@ -17,7 +18,7 @@ Unread = Callable[[], Awaitable[int]]
 def install(app: FastAPI, parts: Parts, unread: Unread) -> None:
     """Add the route."""
 
-    @app.get("/v1/settled")
+    @app.get("/v1/settled", tags=["operation"], **door(scope="read", gives={200: json({"spilled": 0, "unread": 0})}))
     async def settled(request: Request) -> dict[str, Any]:
         """How many events were accepted before this question, and are not on the events topic yet.
 
