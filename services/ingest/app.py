@@ -32,7 +32,12 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         max_records=500,
         instance=parts.settings.instance,
     )
-    app = build("ingest", clock=parts.clock, checks={"database": parts.database.ping})
+    app = build(
+        "ingest",
+        clock=parts.clock,
+        checks={"database": parts.database.ping},
+        spared={"kafka": parts.producer.ping, "partitions": loop.ready},
+    )
     routes.install(app, parts, intake, lambda: sum(loop.lag().values()), loop.unread)
 
     async def consume() -> None:

@@ -33,6 +33,13 @@ SCHEMES: dict[str, Any] = {
     "basic": {"type": "http", "scheme": "basic", "description": "the same, the key being the user name"},
 }
 RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+SHOP: dict[str, Any] = {
+    "name": "shop",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "needed with the service key alone: the key of a shop says it",
+}
 ALWAYS_WITH_KEY = (401, 403, 503)
 ALWAYS_WITH_BODY = (400, 413, 422)
 METHODS = ("get", "put", "post", "delete", "head", "patch")
@@ -62,17 +69,20 @@ def door(
     takes: Content | None = None,
     errors: Iterable[int] = (),
     optional: bool = False,
+    parameters: Iterable[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Arguments for a route's decorator. `scope` None: open to everybody. `gives`: what is answered, by status.
 
     `errors` are those beside the ones that a credential (401, 403, 503) or a body (400, 413, 422) brings anyway;
-    `optional` says that the body may be left out.
+    `optional` says that the body may be left out; `parameters` are those that the route reads itself.
     """
     told = {*errors, *(ALWAYS_WITH_KEY if scope else ()), *(ALWAYS_WITH_BODY if takes and not optional else ())}
     responses: dict[str, Any] = {str(status): _answer(status, content) for status, content in gives.items()}
     responses |= {str(status): _error(status) for status in sorted(told)}
     said: dict[str, Any] = {"responses": responses}
     said["security"] = [{name: [scope]} for name in SCHEMES] if scope else []
+    if parameters:
+        said["parameters"] = list(parameters)
     if takes:
         said["requestBody"] = {"required": not optional, "content": takes}
     return {"openapi_extra": said}

@@ -94,9 +94,9 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
     @app.get(f"/v1/{kind.plural}", tags=[kind.plural], **door(scope="read", gives={200: json([LISTED])}, errors=(422,)))
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """Those of the shop, each with its current version and its state."""
-        caller = await parts.gate.caller(request, "read")
+        own = shop_of(await parts.gate.caller(request, "read"), shop)
         async with parts.database.connection() as connection:
-            return await store.listed(connection, shop_of(caller, shop), kind.name)
+            return await store.listed(connection, own, kind.name)
 
     whole = json({**LISTED, "shop": "demo", "versions": [VERSION], "files": {kind.main: "kurant: 1\n…"}})
 

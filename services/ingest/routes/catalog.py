@@ -12,7 +12,7 @@ from starlette.responses import Response
 from libs.common.bus.records import Outgoing
 from libs.common.errors import Unavailable
 from libs.common.http import body as bodies
-from libs.common.http.openapi import Content, door, json, text
+from libs.common.http.openapi import SHOP, Content, door, json, text
 from libs.common.http.problem import Problem, unavailable
 from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
@@ -99,7 +99,13 @@ def install(app: FastAPI, door_: Door) -> None:
         "/v1/catalog",
         status_code=202,
         tags=["catalogue"],
-        **door(scope="ingest", takes=TAKES, gives={202: json({"accepted": 1, "rejected": [REJECTED]})}, errors=(415,)),
+        **door(
+            scope="ingest",
+            takes=TAKES,
+            gives={202: json({"accepted": 1, "rejected": [REJECTED]})},
+            errors=(415,),
+            parameters=(SHOP,),
+        ),
     )
     async def catalog(request: Request) -> Response:
         """Products, each whole, as NDJSON or a JSON array. Answers once Kafka has all of them.

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from libs.common.http import body as bodies
 from libs.common.http import cloudevents
-from libs.common.http.openapi import Content, door, json
+from libs.common.http.openapi import SHOP, Content, door, json
 from libs.common.http.problem import Problem
 from libs.common.telemetry import trace
 from services.ingest.routes.door import LARGEST, Door, answered, named_shop, traceparent_of
@@ -48,6 +48,7 @@ def install(app: FastAPI, door_: Door) -> None:
             takes=TAKES,
             gives={202: json({"accepted": 1, "duplicates": 0, "rejected": [REJECTED]})},
             errors=(415,),
+            parameters=(SHOP,),
         ),
     )
     async def events(request: Request) -> Response:

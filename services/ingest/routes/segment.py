@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from libs.common.http import body as bodies
 from libs.common.http import cloudevents
-from libs.common.http.openapi import door, json
+from libs.common.http.openapi import SHOP, door, json
 from libs.common.http.problem import Problem
 from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
@@ -74,7 +74,9 @@ def install(app: FastAPI, door_: Door) -> None:
 
 
 def _told(example: dict[str, Any]) -> dict[str, Any]:
-    return door(scope="ingest", takes=json(example), gives={200: json({"success": True})}, errors=(415,))
+    return door(
+        scope="ingest", takes=json(example), gives={200: json({"success": True})}, errors=(415,), parameters=(SHOP,)
+    )
 
 
 async def _segment_body(request: Request) -> dict[str, Any]:

@@ -23,12 +23,15 @@ def install(app: FastAPI, parts: Parts, unread: Unread) -> None:
         """How many events were accepted before this question, and are not on the events topic yet.
 
         `spilled` wait in PostgreSQL since Kafka was away; `unread` are on the inbox topic. Once both are 0, whoever
-        reads the events topic as far as it then goes knows everything that had been accepted.
+        reads the events topic as far as it then goes knows everything that had been accepted. The key of a shop is
+        told of its own in `spilled`, and not of the topic, which is of all shops together (I9).
         """
-        await parts.gate.caller(request, "read")
+        caller = await parts.gate.caller(request, "read")
         try:
-            behind = await unread()
+            behind = await unread() if caller.shop is None else 0
             async with parts.database.connection() as connection:
+                if caller.shop is not None:
+                    return {"spilled": await store.count_spilled(connection, caller.shop)}
                 return {"spilled": await store.count_waiting(connection), "unread": behind}
         except Unavailable:
             raise unavailable("Kafka or PostgreSQL is away", retry_after=1) from None
