@@ -47,12 +47,6 @@ rootLogger.appenderRef.console.ref=console
 JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
 
-def cluster_id(chosen: uuid.UUID) -> str:
-    """An id as Kafka writes it. One in 64 would begin with a hyphen, which its tool takes for an option."""
-    text = base64.urlsafe_b64encode(chosen.bytes).decode().rstrip("=")
-    return text if text[0] != "-" else f"A{text[1:]}"
-
-
 class Kafka:
     """One broker whose files are in `folder`."""
 
@@ -73,7 +67,8 @@ class Kafka:
         (self.folder / "server.properties").write_text(settings)
         (self.folder / "log4j2.properties").write_text(LOGGING)
         if not (data / "meta.properties").exists():
-            arguments = ("format", "-t", cluster_id(uuid.uuid4()), "-c", str(self.folder / "server.properties"))
+            cluster = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # never begins like an option
+            arguments = ("format", "-t", cluster, "-c", str(self.folder / "server.properties"))
             run(self._java("kafka format", "kafka.tools.StorageTool", *arguments))
 
     def command(self) -> Command:
