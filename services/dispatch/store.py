@@ -31,14 +31,15 @@ WITH told AS (
     SELECT DISTINCT ON (message) * FROM unnest(
         $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::int[], $6::uuid[], $7::text[], $8::text[],
         $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bytea[]
-    ) AS n (message, shop, profile, scenario, version, enrolment, path, name,
-            channels, requested_at, expires_at, traceparent, body)
+    ) WITH ORDINALITY AS n (message, shop, profile, scenario, version, enrolment, path, name,
+                            channels, requested_at, expires_at, traceparent, body, place)
+    ORDER BY message, place
 ), new AS (
     INSERT INTO dispatch.message (message, shop, profile, scenario, version, enrolment, path, name,
                                   channels, requested_at, expires_at, traceparent, not_before)
     SELECT message, shop, profile, scenario, version, enrolment, path, name,
            string_to_array(channels, ','), requested_at, expires_at, traceparent, least(requested_at, $14::timestamptz)
-    FROM told ON CONFLICT (message) DO NOTHING RETURNING message
+    FROM told ORDER BY place ON CONFLICT (message) DO NOTHING RETURNING message
 ), kept AS (
     INSERT INTO dispatch.request (message, body) SELECT told.message, told.body FROM told JOIN new USING (message)
 )
@@ -48,17 +49,36 @@ SELECT count(*) FROM new
 QUEUES = {"messages": "channels <> '{webhook}'", "calls": "channels = '{webhook}'"}
 """What goes to customers, and calls of web addresses: each has its own index."""
 
-CLAIM = """
+FIRST = """
+NOT EXISTS (
+    SELECT FROM dispatch.message AS before
+    WHERE before.enrolment = m.enrolment AND before.seq < m.seq AND before.state IN ('pending', 'claimed', 'sending')
+)
+"""
+"""Of the open messages of an enrolment only the first may go out: they come one at a time, in their order."""
+
+CLAIM = f"""
 WITH next AS (
-    SELECT message FROM dispatch.message WHERE state = 'pending' AND %s AND not_before <= $1
-    ORDER BY not_before LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT message FROM dispatch.message AS m
+    WHERE state = 'pending' AND %s AND not_before <= $1 AND {FIRST}
+    ORDER BY not_before LIMIT $2 FOR UPDATE OF m SKIP LOCKED
 )
 UPDATE dispatch.message AS m SET state = 'claimed', worker = $3
 FROM next JOIN dispatch.request AS r USING (message) WHERE m.message = next.message
 RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.not_before, r.body
 """
 
-NEXT = "SELECT not_before FROM dispatch.message WHERE state = 'pending' AND %s ORDER BY not_before LIMIT 1"
+NEXT = f"""
+SELECT not_before FROM dispatch.message AS m WHERE state = 'pending' AND %s AND {FIRST}
+ORDER BY not_before LIMIT 1
+"""
+
+FOLLOWED = """
+SELECT EXISTS (
+    SELECT FROM dispatch.message AS m JOIN dispatch.message AS next USING (enrolment)
+    WHERE m.message = ANY($1::uuid[]) AND next.state = 'pending'
+)
+"""
 
 WAITING = " + ".join(
     f"(SELECT count(*) FROM dispatch.message WHERE {which} AND ($1::text IS NULL OR shop = $1))"
@@ -285,6 +305,12 @@ async def change(connection: Connection, worker: int, changes: Sequence[Change],
         [one.profile for one in changes],
     )
     return {str(row["message"]) for row in rows}
+
+
+async def followed(connection: Connection, ended: Sequence[str]) -> bool:
+    """Whether a message waits for one of these, which have ended."""
+    found: bool = await connection.fetchval(FOLLOWED, ended)
+    return found
 
 
 async def recover(

@@ -147,6 +147,8 @@ class Worker:
         async def change(changes: Sequence[Change]) -> list[bool]:
             async with self._database.connection() as connection:
                 made = await store.change(connection, worker, changes, self._clock.now())
+                if await store.followed(connection, list(made)):
+                    self._wake.set()
             return [one.message in made for one in changes]
 
         async def mark(marks: Sequence[Mark]) -> list[bool]:

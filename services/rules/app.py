@@ -138,18 +138,18 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         await scenarios.run(parts.stop)
 
     async def work() -> None:
-        await scenarios.wait_complete()
         try:
-            await stream.run(parts.stop)
+            if await scenarios.wait_complete():
+                await stream.run(parts.stop)
         finally:
             await ingest.close()
 
     async def sweep() -> None:
-        await scenarios.wait_complete()
-        await sweeper.run(parts.stop)
+        if await scenarios.wait_complete():
+            await sweeper.run(parts.stop)
 
     async def score() -> None:
-        await scenarios.wait_complete()
-        await scorer.run(parts.stop)
+        if await scenarios.wait_complete():
+            await scorer.run(parts.stop)
 
     return app, [follow, work, sweep, score]

@@ -24,6 +24,8 @@ from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import LAG
 
 log = logger(__name__)
+PATIENCE = 5.0
+"""Seconds for an answer of the broker; a request that went to one that is gone is answered by nobody."""
 STALLED_AFTER = 90.0
 """Seconds without progress, while there is something to do, after which the process ends itself."""
 
@@ -35,13 +37,26 @@ class _Consumer(FaustConsumer):
         super().__init__(*args, **kwargs)
         self._rules = cast(_App, self.app)
         self._applier = self._rules.applier
+        self._missed = False
+        self._seeking = 0
         self.epoch = 0
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """All records of a poll as the value of one message, stamped with the epoch of the last seek."""
+        """All records of a poll as the value of one message, stamped with the epoch of the last seek.
+
+        What was fetched and is not handed on, because a seek came between or the flow was stopped, would be passed
+        over for good, since the client goes on behind it: then we go back to the stored positions.
+        """
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # Faust itself does so
+        if self._missed:
+            await self._go_back()
         epoch = self.epoch
         polled, _ = await self._wait_next_records(timeout)
-        if not polled or self.should_stop or not self.flow_active or epoch != self.epoch:
+        if not polled or self.should_stop:
+            return
+        if not self.flow_active or self._seeking or epoch != self.epoch:
+            self._missed = True
             return
         last = None
         records: list[Record] = []
@@ -66,26 +81,45 @@ class _Consumer(FaustConsumer):
         self._read_offset[message.tp] = message.offset
         yield message.tp, message
 
+    async def _go_back(self) -> None:
+        try:
+            self._missed = False
+            await self.perform_seek()
+        except Exception as error:  # whatever a client raises when its server is away
+            log.warning("cannot go back yet", error=type(error).__name__)
+            self._missed = True
+            await asyncio.sleep(BACKOFF[3])
+
     async def perform_seek(self) -> None:
-        """Go to the stored positions of all that is assigned, and disown what was fetched before."""
+        """Go to the stored positions of all that is assigned, and disown what was fetched before or meanwhile."""
         self.epoch += 1
+        self._seeking += 1
+        try:
+            await self._to_stored()
+        finally:
+            self._seeking -= 1
+            self.epoch += 1
+        self._rules.on_seek()
+
+    async def _to_stored(self) -> None:
         assigned = self.assignment()
         owned = [(partition.topic, partition.partition) for partition in assigned]
         self._applier.revoke(owned)
-        if not owned:
-            return
-        beginnings = await self.earliest_offsets(*assigned)
-        starts = await self._applier.assign(
-            {(partition.topic, partition.partition): offset for partition, offset in beginnings.items()}
-        )
-        await self.seek_wait({TP(*key): offset for key, offset in starts.items()})
-        self._rules.on_seek()
+        if owned:
+            beginnings = await self.earliest_offsets(*assigned)
+            starts = await self._applier.assign(
+                {(partition.topic, partition.partition): offset for partition, offset in beginnings.items()}
+            )
+            await self.seek_wait({TP(*key): offset for key, offset in starts.items()})
 
     def ack(self, message: Any) -> bool:
         """Nothing rests on Faust's acknowledgements; only its own bookkeeping is released."""
         message.acked = True
         self._unacked_messages.discard(message)
         return True
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust would report each partition that no message names: one message is a whole poll. `_watch` looks."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return iter([TP(*key) for key in self._applier.positions])
@@ -112,6 +146,9 @@ class _App(faust.App):
 
     applier: Applier
     on_seek: Callable[[], None]
+
+    def _create_directories(self) -> None:
+        """Nothing of Faust's is kept in files."""
 
     def _new_transport(self) -> FaustTransport:
         return _Transport(self.conf.broker_consumer, self)
@@ -223,7 +260,8 @@ class Stream:
         self._moved = asyncio.get_running_loop().time()  # waiting for others is no standing still
         await self._settled()
         try:
-            return await self.ends(self._first)
+            async with asyncio.timeout(PATIENCE):
+                return await self.ends(self._first)
         except Exception as error:  # whatever the client raises when the broker is away
             raise Unavailable(f"kafka: {type(error).__name__}") from error
 

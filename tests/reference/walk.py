@@ -52,6 +52,7 @@ class Run:
     pause: Pause | None = None
     seen_due: datetime | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    asked_at: datetime | None = None
     sent: dict[str, datetime] = field(default_factory=dict)
     arms: dict[str, str] = field(default_factory=dict)
     because: str | None = None
@@ -99,6 +100,8 @@ def _wait(world: "Reference", run: Run, step: model.Wait) -> Iterator[Pause]:
     def due() -> datetime:
         return wait_until(step, began, world.zone(), world.scope(run.trigger, run.key))
 
+    if run.asked_at == world.now and step.until_path is None and due() <= world.now:
+        began = world.now  # what was late is not followed at once
     while due() > world.now:
         yield Pause("path" if step.until_path else "wait", due)
     run.at = due()
@@ -106,7 +109,8 @@ def _wait(world: "Reference", run: Run, step: model.Wait) -> Iterator[Pause]:
 
 def _until(world: "Reference", run: Run, step: model.Until) -> Iterator[Pause]:
     """An event after the wait began and not after its end, by its own time, whenever it comes."""
-    began, deadline = run.at, run.at + step.within
+    began = world.now if run.asked_at == world.now and run.at + step.within <= world.now else run.at
+    deadline = began + step.within
 
     def first() -> datetime | None:
         for event in world.facts.of_type(step.event):
@@ -164,6 +168,7 @@ def _ask(world: "Reference", run: Run, step: model.Send, late: timedelta) -> Non
     scope = world.scope(run.trigger, run.key)
     id = ids.message_id(run.id, step.path, run.round)
     run.asked.append((step.message, id))
+    run.asked_at = world.now if run.at + late > world.now else None
     world.messages.append(
         Message(
             now=world.now,

@@ -62,6 +62,9 @@ def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
     """Whether the wait is over already; `late` then counts from when it was over."""
     began = enrolment.at
     due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
+    if due <= turn.now and step.wait.until_path is None and _just_asked(turn, enrolment):
+        began = turn.now
+        due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
     enrolment.cursor += 1
     enrolment.at = due
     if due <= turn.now:
@@ -71,8 +74,21 @@ def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
     return False
 
 
+def _just_asked(turn: Turn, enrolment: Enrolment) -> bool:
+    """Whether a message of it was requested in this turn, and not too late.
+
+    When it is late, a wait after it that would be over already begins now: nobody gets two at once, or has no time to
+    answer the first.
+    """
+    mine = [asked for asked in turn.messages if asked.enrolment == enrolment.id and asked.channels != ["webhook"]]
+    expires_at = mine[-1].expires_at if mine else None
+    return expires_at is not None and expires_at > turn.now
+
+
 def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> bool:
     """Go to the one side when the event has happened in time, to the other when the time is over; else wait."""
+    if enrolment.at + step.within <= turn.now and _just_asked(turn, enrolment):
+        enrolment.at = turn.now
     deadline = enrolment.at + step.within
     found = _happened(turn, enrolment, program, step, deadline)
     if found is not None:

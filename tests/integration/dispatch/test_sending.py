@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.errors import Unavailable
+from libs.domain import ids
 from tests.integration.dispatch.conftest import (
     FILES,
     START,
@@ -87,6 +88,23 @@ async def test_a_deferred_message_waits_and_is_asked_about_again(bench: Bench) -
     await bench.reaches("anna", "sent", told=True)
     (deferred, _) = await bench.told("anna", "deferred", "sent")
     assert (deferred.until, deferred.reason) == (later, "quiet_hours")
+
+
+async def test_messages_of_one_enrolment_go_out_one_after_the_other(bench: Bench) -> None:
+    """After an outage: what was asked for first goes first, though it was put off; others do not wait for it."""
+    later = START + timedelta(hours=3)
+    bench.permissions.set("first", decision="defer", until=later.isoformat(), reason="quiet_hours")
+    bench.start()
+    names = [f"m{number}" for number in range(9)]
+    same = {"enrolment": ids.derive("enrolment", "first"), "expires_at": START + timedelta(hours=90)}
+    await bench.consume(request("first"), *(request(name, **same) for name in names), request("ben"))
+    await bench.reaches("first", "pending", reason="quiet_hours")
+    await bench.reaches("ben", "sent")
+    assert {(await bench.row(name))["state"] for name in names} == {"pending"}
+    bench.permissions.told.clear()
+    await bench.clock.move(timedelta(hours=3))
+    await bench.reaches("m8", "sent")
+    assert [mail.recipient for mail in bench.mails.received] == [address(name) for name in ("ben", "first", *names)]
 
 
 async def test_a_withdrawal_while_it_was_deferred_is_seen(bench: Bench) -> None:

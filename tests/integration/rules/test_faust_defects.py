@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,6 +77,74 @@ def test_acks_decide_nothing() -> None:
     assert mine.ack(message)
     assert message.acked
     assert mine._filter_committable_offsets([PARTITION]) == {PARTITION: 5}
+
+
+class Raw:
+    """A record as aiokafka gives it."""
+
+    topic, partition, offset, key, value, headers, timestamp = PARTITION.topic, 0, 7, None, b"7", (), 0
+
+
+class Seeking(_Consumer):
+    """Our consumer with a fetch that a test lets something happen in, and with seeks that it counts."""
+
+    def __init__(self) -> None:
+        self._missed, self._seeking, self.epoch, self.seeks = False, 0, 0, 0
+        self.active, self.meanwhile = True, lambda: None
+        self._read_offset: dict[TP, int] = {}
+        self._rules = SimpleNamespace(on_seek=lambda: None)
+
+    flow_active = property(lambda self: self.active)
+    should_stop = property(lambda self: False)
+
+    async def _to_stored(self) -> None:
+        self.seeks += 1
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        self.meanwhile()
+        return {PARTITION: [Raw]}, None
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        return SimpleNamespace(tp=tp, offset=record.offset)
+
+    async def poll(self) -> list[int]:
+        return [record.offset async for _, message in self.getmany(1.0) for record in message.value[1]]
+
+
+async def test_what_was_fetched_around_a_seek_is_fetched_again() -> None:
+    """The client goes on behind what it has given: what is not handed on must be gone back to, or it is lost."""
+
+    def a_seek_begins_and_ends(consumer: Seeking) -> None:
+        consumer.epoch += 2
+
+    def a_seek_begins(consumer: Seeking) -> None:
+        consumer._seeking = 1
+
+    def the_flow_stops(consumer: Seeking) -> None:
+        consumer.active = False
+
+    for happens in (a_seek_begins_and_ends, a_seek_begins, the_flow_stops):
+        consumer = Seeking()
+        assert await consumer.poll() == [7]
+        consumer.meanwhile = lambda happens=happens, consumer=consumer: happens(consumer)  # type: ignore[misc]
+        assert await consumer.poll() == [], happens
+        consumer.meanwhile = lambda: None
+        consumer.active, consumer._seeking = True, 0
+        assert (await consumer.poll(), consumer.seeks) == ([7], 1), happens
+        assert (await consumer.poll(), consumer.seeks) == ([7], 1), happens
+
+
+async def test_a_poll_that_waited_for_the_flow_is_of_the_time_after_the_seek() -> None:
+    """Faust seeks while the flow is stopped: the first poll afterwards is good, and nothing goes back again."""
+    consumer = Seeking()
+    consumer.active = False
+
+    async def resumes(_event: object) -> None:
+        await consumer.perform_seek()
+        consumer.active = True
+
+    consumer.wait, consumer.can_resume_flow = resumes, None  # type: ignore[assignment,method-assign]
+    assert (await consumer.poll(), consumer.seeks) == ([7], 1)
 
 
 async def at_once() -> None:
