@@ -61,6 +61,9 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     for scenario, judged in other.judged.items():
         if scenario not in mine.judged or mine.judged[scenario].at < judged.at:
             mine.judged[scenario] = judged
+    for type, seen in other.considered.items():
+        if type not in mine.considered or mine.considered[type].at < seen.at:
+            mine.considered[type] = seen
     for enrolment in other.enrolments:
         _take_over(turn, enrolment)
     mine.looked = turn.index.fingerprint

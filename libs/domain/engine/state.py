@@ -150,13 +150,26 @@ class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Judged(msgspec.Struct, array_like=True):
-    """The last time a trigger of a scenario was judged for this profile."""
+    """The last time a trigger of a scenario was met by this profile; of one that is not, `Considered` tells."""
 
     at: datetime
     version: int
     entered: bool
     because: str
     conditions: list[Found] = []
+
+
+class Considered(msgspec.Struct, array_like=True):
+    """The last event of a type that scenarios were asked about, for those that it does not start.
+
+    `at` is when it happened, `now` when they were asked, `by` which versions of them these were. `kept` are the
+    values at all paths that they look at.
+    """
+
+    at: datetime
+    now: datetime
+    by: int
+    kept: Json = {}
 
 
 class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -179,6 +192,7 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     enrolments: list[Enrolment] = []
     entered: dict[str, datetime] = {}
     judged: dict[str, Judged] = {}
+    considered: dict[str, Considered] = {}
     watches: dict[str, Watch] = {}
     looked: str = ""
     contacts_at: dict[str, int] = {}

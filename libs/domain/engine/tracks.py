@@ -82,6 +82,12 @@ def join(mine: dict[str, Track], other: dict[str, Track], keep: int) -> None:
             own.dropped = max([*dropped, *([own.dropped] if own.dropped else [])])
 
 
+def until(track: Track, moment: datetime) -> Track:
+    """The track as if what happened later than `moment` had not come."""
+    place = track.after(moment)
+    return Track(track.total - len(track.times) + place, track.times[:place], track.data[:place], track.dropped)
+
+
 def project(data: Json, paths: Iterable[tuple[str, ...]]) -> Json:
     """Only the fields at `paths`, nested as they were; a path may lead through a list by an index."""
     kept: Json = {}

@@ -85,7 +85,7 @@ class Turn:
 
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
-    document lets go of.
+    document lets go of. `index` is what is known of the shop.
     """
 
     shop: str
@@ -102,6 +102,10 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
+    index: Shop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = self.programs.shop(self.shop)
 
     def ask(self, call: Call) -> None:
         """Schedule a call."""
@@ -116,11 +120,6 @@ class Turn:
         else:
             self.sums["steps.cancelled"] += 1
             self.cancel.append(call)
-
-    @property
-    def index(self) -> Shop:
-        """What is known of the shop."""
-        return self.programs.shop(self.shop)
 
     def zone(self) -> str:
         """The customer's IANA zone."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import structs
 
 from libs.domain.money import decimal
 from libs.domain.scenario.durations import months_on
@@ -237,6 +238,37 @@ def known_zone(name: str) -> ZoneInfo | None:
 def zone(name: Any) -> ZoneInfo:
     """The IANA zone of that name, UTC where there is none."""
     return (known_zone(str(name)) if name else None) or ZoneInfo("UTC")
+
+
+def is_dated(value: Any) -> bool:
+    """Whether comparing with it may ask for the customer's zone."""
+    return isinstance(value, Relative) or (isinstance(value, str) and value[4:5] == "-")
+
+
+def renamed(condition: Condition, joint: str) -> Condition:
+    """The same condition of a scope that has each value under its whole path, `joint` for every dot.
+
+    Past events stay as they are.
+    """
+    if isinstance(condition, Compare):
+        return structs.replace(condition, path=condition.path.replace(".", joint))
+    if isinstance(condition, Not):
+        return Not(of=renamed(condition.of, joint))
+    if isinstance(condition, All | AnyOf):
+        return structs.replace(condition, of=tuple(renamed(part, joint) for part in condition.of))
+    where = condition.where
+    return condition if where is None else structs.replace(condition, where=_renamed_past(where, joint))
+
+
+def _renamed_past(where: Condition, joint: str) -> Condition:
+    """Within `happened`, where `event` is the one of the past."""
+    if isinstance(where, Compare) and where.path.partition(".")[0] == "event":
+        return where
+    if isinstance(where, Not):
+        return Not(of=_renamed_past(where.of, joint))
+    if isinstance(where, All | AnyOf):
+        return structs.replace(where, of=tuple(_renamed_past(part, joint) for part in where.of))
+    return renamed(where, joint)
 
 
 def _count(condition: Happened, scope: Scope, history: History | None) -> tuple[int, bool]:
