@@ -41,7 +41,7 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     if zone is not None and turn.zone() != zone:
         _moved(turn, event.time)
     settle(turn)
-    turn.gone += profile.tidy()
+    turn.gone += profile.tidy(turn.now)
     return True
 
 

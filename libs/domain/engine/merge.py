@@ -70,7 +70,7 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     watch.take_over(turn, other.watches)
     segments.take_over(turn, other.segments, at or turn.now)
     settle(turn)
-    turn.gone += mine.tidy()
+    turn.gone += mine.tidy(turn.now)
 
 
 def _traits(mine: Profile, other: Profile) -> None:

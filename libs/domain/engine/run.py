@@ -162,8 +162,10 @@ def move(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 
 def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = None) -> None:
-    """No further step; a call that is still out is cancelled."""
+    """No further step; a call that is still out is cancelled. What its event said is of no use any more."""
     cancel_wait(turn, enrolment)
+    began = enrolment.trigger
+    enrolment.trigger, enrolment.traceparent = Happened(began.type, began.time, began.id), None
     enrolment.state = "ended"
     enrolment.because = because
     enrolment.ended_at = at or turn.now

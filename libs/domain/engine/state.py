@@ -21,6 +21,10 @@ UNASKED = 20
 TYPES = 80
 SEEN = 400
 ENDED = 20
+"""So many ended enrolments stay in the document, and of those that ended long ago fewer: all of it is written again
+with every event of the profile."""
+ENDED_LONG_AGO = 3
+NEWS_FOR = timedelta(days=7)
 STEPS = 100
 CARTS = 5
 ORDERS = 5
@@ -210,14 +214,18 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
         if len(self.tracks) > TYPES:
             del self.tracks[min(self.tracks, key=lambda name: self.tracks[name].times[-1])]
 
-    def tidy(self) -> list[Enrolment]:
-        """Let go of the oldest ended enrolments, and give them to be kept elsewhere."""
-        if len(self.enrolments) <= ENDED:
+    def tidy(self, now: datetime) -> list[Enrolment]:
+        """Let go of the oldest ended enrolments, and give them to be kept elsewhere.
+
+        Those stay for a while that may still hear what became of a message, and a few of the others.
+        """
+        if len(self.enrolments) <= ENDED_LONG_AGO:
             return []
-        ended = [enrolment for enrolment in self.enrolments if enrolment.state == "ended"]
-        if len(ended) <= ENDED:
+        ended = sorted((one for one in self.enrolments if one.state == "ended"), key=_ended_at)
+        old = sum(_ended_at(one) < now - NEWS_FOR for one in ended)
+        gone = ended[: max(len(ended) - ENDED, min(old, len(ended) - ENDED_LONG_AGO))]
+        if not gone:
             return []
-        gone = sorted(ended, key=_ended_at)[:-ENDED]
         drop = {enrolment.id for enrolment in gone}
         self.enrolments = [enrolment for enrolment in self.enrolments if enrolment.id not in drop]
         return gone
