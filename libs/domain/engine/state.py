@@ -223,7 +223,7 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
             return []
         ended = sorted((one for one in self.enrolments if one.state == "ended"), key=_ended_at)
         old = sum(_ended_at(one) < now - NEWS_FOR for one in ended)
-        gone = ended[: max(len(ended) - ENDED, min(old, len(ended) - ENDED_LONG_AGO))]
+        gone = ended[: max(0, len(ended) - ENDED, min(old, len(ended) - ENDED_LONG_AGO))]
         if not gone:
             return []
         drop = {enrolment.id for enrolment in gone}

@@ -1,10 +1,11 @@
 """One turn: a profile, a moment, and what is decided in it."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
@@ -14,8 +15,7 @@ Programs = Registry
 """The published scenarios, as rules knows them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Schedule (or cancel) a wake-up call. `enrolment` is what it is for: an enrolment or a watch."""
 
     step: str
@@ -25,8 +25,7 @@ class Call:
     traceparent: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A message that shall be sent. Of several in one turn that with the highest `priority` goes first."""
 
     message: str
@@ -46,11 +45,10 @@ class Request:
     contacts_at: dict[str, int]
     traceparent: str | None
     priority: int = 50
-    arms: Mapping[str, str] = field(default_factory=dict)
+    arms: dict[str, str] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a scenario did, to which others may react in the same turn.
 
     `added` and `removed` are the tags that it changed; `depth` is how many such things led to it.
@@ -62,16 +60,14 @@ class Told:
     depth: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """An event that the platform itself found out, to be told to everybody. `id` is derived from what it is about."""
 
     id: str
     event: Happened
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """An enrolment that goes on when all have reacted, unless that ended it or made it begin anew."""
 
     enrolment: Enrolment
@@ -79,7 +75,7 @@ class Resumed:
     depth: int
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Turn:
     """What a decision may look at, and what it decides.
 
