@@ -26,8 +26,8 @@ from libs.domain.engine.state import Enrolment, Happened, Profile
 from libs.domain.engine.turn import Call, Fact, Programs, Request, Turn
 from libs.domain.rfm import changes, facts
 from libs.domain.rfm.parse import parse as parse_rfm
-from libs.domain.scenario.parse import ScenarioError, parse
-from libs.domain.scenario.segment import parse_segment
+from libs.domain.scenario.parse import ScenarioError, parse_published
+from libs.domain.scenario.segment import parse_published_segment
 
 log = logger(__name__)
 SOURCE = "/kurant/rules"
@@ -315,13 +315,13 @@ def learn(registry: Registry, record: Record) -> None:
         envelope = Envelope.read(record.headers)
         if envelope.type == ScenarioPublished.TYPE:
             told = ScenarioPublished.decode(record.value)
-            registry.publish(envelope.shop, compile_program(parse(told.files["scenario.yaml"]), told.version))
+            registry.publish(envelope.shop, compile_program(parse_published(told.files["scenario.yaml"]), told.version))
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
             registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
         elif envelope.type == SegmentPublished.TYPE:
             version = SegmentPublished.decode(record.value)
-            segment = compile_segment(parse_segment(version.files["segment.yaml"]), version.version)
+            segment = compile_segment(parse_published_segment(version.files["segment.yaml"]), version.version)
             registry.publish_segment(envelope.shop, segment)
         elif envelope.type == SegmentState.TYPE:
             standing = SegmentState.decode(record.value)
