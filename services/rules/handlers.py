@@ -31,7 +31,7 @@ from libs.domain.scenario.segment import parse_published_segment
 
 log = logger(__name__)
 SOURCE = "/kurant/rules"
-FOUND = ("segment.entered", "segment.left")
+FOUND = frozenset({"segment.entered", "segment.left"})
 """Events that rules itself finds out, and tells everybody of."""
 CHANGED = "consent.changed"
 """A change of permission, told by consent, as an event of the profile."""
@@ -52,15 +52,12 @@ class Decoded:
     record: Record
     envelope: Envelope
     payload: Payload
-
-    @property
-    def key(self) -> ProfileKey:
-        return self.envelope.shop, self.payload.profile
+    key: ProfileKey
 
     @property
     def echo(self) -> bool:
         """Whether rules hears what it has told: the turn that found it out has acted on it already."""
-        return self.envelope.source == SOURCE and self.envelope.type in FOUND
+        return self.envelope.type in FOUND and self.envelope.source == SOURCE
 
 
 @dataclass(slots=True)
@@ -81,8 +78,8 @@ def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record,
     poison: list[tuple[Record, str]] = []
     for record in records:
         try:
-            payload = PAYLOADS[record.topic].decode(record.value)
-            good.append(Decoded(record, Envelope.read(record.headers), payload))
+            payload, envelope = PAYLOADS[record.topic].decode(record.value), Envelope.read(record.headers)
+            good.append(Decoded(record, envelope, payload, (envelope.shop, payload.profile)))
         except MalformedRecord as error:
             poison.append((record, f"malformed: {error}"))
     return good, poison
@@ -160,9 +157,9 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         return
     happened, digest = _happened(item, payload.data)
     if envelope.type == ABSORBED:
-        fresh = digest not in turn.profile.seen
+        fresh = not turn.profile.saw(digest)
         if fresh:
-            turn.profile.seen.append(digest)
+            turn.profile.see(digest)
             merge.absorb(turn, state.from_builtins(payload.data["profile"]), envelope.time)
     else:
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)

@@ -11,7 +11,7 @@ from libs.domain.engine.enter import enter, judged, key_of
 from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.starters import Starters
-from libs.domain.engine.state import HISTORY, SEEN, TYPES, UNASKED, Considered, Happened, Profile
+from libs.domain.engine.state import HISTORY, TYPES, UNASKED, Considered, Happened, Profile
 from libs.domain.engine.tracks import project
 from libs.domain.engine.triggers import NOT_MET, Asking, found, met, nth_event
 from libs.domain.engine.turn import Resumed, Told, Turn
@@ -23,11 +23,9 @@ ZONES = {"timezone", "timezone_hint"}
 def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) -> bool:
     """Apply an event; False when this profile has seen it before."""
     profile = turn.profile
-    if digest in profile.seen:
+    if profile.saw(digest):
         return False
-    profile.seen.append(digest)
-    if len(profile.seen) > SEEN:
-        del profile.seen[:-SEEN]
+    profile.see(digest)
     segments.on_time(turn)
     settle(turn)
     zone = turn.zone() if event.data.keys() & ZONES else None

@@ -17,7 +17,6 @@ from libs.domain.engine.state import (
     Profile,
     Want,
     keep_newest,
-    union,
 )
 from libs.domain.engine.tracks import join
 from libs.domain.engine.turn import Turn
@@ -53,7 +52,7 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     for name, count in other.counts.items():
         known = mine.counts.get(name, Count())
         mine.counts[name] = Count(known.seen + count.seen, known.latest or count.latest)
-    mine.seen = union(other.seen, mine.seen)
+    mine.see_all(other)
     for partition, offset in other.contacts_at.items():
         mine.contacts_at[partition] = max(offset, mine.contacts_at.get(partition, 0))
     for scenario, at in other.entered.items():

@@ -61,7 +61,8 @@ def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
     """Whether the wait is over already."""
     began = enrolment.at
-    due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
+    scope = turn.scope_of(enrolment) if step.wait.until_path is not None else {}
+    due = wait_until(step.wait, began, turn.zone(), scope)
     enrolment.cursor += 1
     enrolment.at = due
     if due <= turn.now:

@@ -23,6 +23,8 @@ RFM = ("event.from", "event.to")
 STATUS = ("event.order.status", "event.status")
 WORD = re.compile(r"(?!(?i:true|false)$)[\w. -]+")
 """A status that nothing but a text or a number reads as."""
+FEW = 2
+"""So many scenarios are asked at once: to look into the index costs as much."""
 LONGEST, MOST = 200, 200
 """What is longer, or has more entries, is not kept: then every scenario is judged, as if there were no index."""
 Json = dict[str, Any]
@@ -55,6 +57,8 @@ class Starters:
     def candidates(self, scope: Scope) -> list[Program]:
         """All whose trigger may be met, in their order."""
         programs = self.programs
+        if len(programs) <= FEW:
+            return list(programs)
         return [programs[place] for place in self.index.find(scope)]
 
     def considered(self, profile: Profile, event: Happened, scope: Scope, now: datetime) -> Considered | None:

@@ -1,6 +1,5 @@
 """What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ UNASKED = 20
 """The same for types that nobody asks about yet: a scenario published later begins with these."""
 TYPES = 80
 SEEN = 400
+MARK = 8
 ENDED = 20
 """So many ended enrolments stay in the document, and of those that ended long ago fewer: all of it is written again
 with every event of the profile."""
@@ -177,7 +177,10 @@ class Considered(msgspec.Struct, array_like=True):
 
 
 class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The whole of it. `into` is set when this profile was merged into another and only forwards."""
+    """The whole of it. `into` is set when this profile was merged into another and only forwards.
+
+    `seen` has the digests of the newest events, oldest first, eight bytes each (a list of numbers, once).
+    """
 
     traits: Json = {}
     traits_at: dict[str, datetime] = {}
@@ -192,7 +195,7 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     first: datetime | None = None
     tracks: dict[str, Track] = {}
     counts: dict[str, Count] = {}
-    seen: list[int] = []
+    seen: list[int] | bytes = b""
     enrolments: list[Enrolment] = []
     entered: dict[str, datetime] = {}
     judged: dict[str, Judged] = {}
@@ -201,6 +204,31 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     looked: str = ""
     contacts_at: dict[str, int] = {}
     into: str | None = None
+
+    def saw(self, digest: int) -> bool:
+        """Whether this event was applied before."""
+        seen, mark = self._marks(), digest.to_bytes(MARK)
+        place = seen.find(mark)
+        while place > 0 and place % MARK:  # across the border of two others
+            place = seen.find(mark, place + 1)
+        return place >= 0
+
+    def see(self, digest: int) -> None:
+        """Remember the event."""
+        self.seen = (self._marks() + digest.to_bytes(MARK))[-SEEN * MARK :]
+
+    def see_all(self, other: "Profile") -> None:
+        """Remember what another has seen, as older than what this one has."""
+        mine = self._marks()
+        own = {mine[place : place + MARK] for place in range(0, len(mine), MARK)}
+        theirs = other._marks()
+        parts = (theirs[place : place + MARK] for place in range(0, len(theirs), MARK))
+        self.seen = (b"".join(one for one in parts if one not in own) + mine)[-SEEN * MARK :]
+
+    def _marks(self) -> bytes:
+        if isinstance(self.seen, list):
+            self.seen = b"".join(digest.to_bytes(MARK) for digest in self.seen)
+        return self.seen
 
     def running(self) -> list[Enrolment]:
         """The enrolments that have not ended."""
@@ -281,8 +309,3 @@ def encode_enrolment(enrolment: Enrolment) -> bytes:
 def decode_enrolment(document: bytes) -> Enrolment:
     """The enrolment again."""
     return _enrolment_decoder.decode(document)
-
-
-def union(left: Iterable[int], right: Iterable[int]) -> list[int]:
-    """Both rings of seen events, without repeats."""
-    return list(dict.fromkeys([*left, *right]))[-SEEN:]

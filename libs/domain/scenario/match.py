@@ -27,6 +27,9 @@ ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+NUMERIC = (str, int, float, Decimal)
+
+
 class Track(Protocol):
     """What is remembered of the events of one type, oldest first."""
 
@@ -76,7 +79,7 @@ def lookup(scope: Scope, path: str) -> Any:
     """The value at a dotted path, None where it is missing."""
     value: Any = scope
     for part in path.split("."):
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):
             value = value.get(part)
         elif isinstance(value, Sequence) and not isinstance(value, str) and part.isdigit():
             value = value[int(part)] if int(part) < len(value) else None
@@ -176,7 +179,7 @@ def _ordered(op: str, found: Any, wanted: Any, scope: Scope) -> bool:
     compared = ORDERED[op]
     if isinstance(found, bool) or isinstance(wanted, bool):
         return op in ("eq", "ne") and compared(found, wanted)
-    if isinstance(found, str | int | float | Decimal) and isinstance(wanted, str | int | float | Decimal):
+    if isinstance(found, NUMERIC) and isinstance(wanted, NUMERIC):
         left, right = _number(found), _number(wanted)
         if left is not None and right is not None:
             return compared(left, right)
