@@ -16,6 +16,9 @@ from libs.common.errors import Unavailable
 from libs.contracts.topics import Topic
 
 ISOLATION = "read_committed"
+MOST = 4 * 1024 * 1024
+"""Bytes of a record. What is not near it need not be measured with its headers."""
+LARGEST = MOST - 256 * 1024
 MANY = 32
 """From so many records on, batches are made by hand."""
 
@@ -36,7 +39,7 @@ class Producer:
             acks="all",
             linger_ms=0,
             max_batch_size=256 * 1024,
-            max_request_size=4 * 1024 * 1024,
+            max_request_size=MOST,
             request_timeout_ms=timeout_ms,
         )
         try:
@@ -71,7 +74,8 @@ class Producer:
             counts[topic] = sorted(client.client.cluster.partitions_for_topic(topic) or ())
         batches: dict[KafkaPartition, list[_Batch]] = {}
         for place, record in enumerate(records):
-            client._serialize(record.key, record.value, record.headers)  # refuses what is too large
+            if len(record.value) > LARGEST:
+                client._serialize(record.key, record.value, record.headers)  # refuses what is too large
             partitions = counts[record.topic]
             partition = KafkaPartition(record.topic, partitions[hashed(record.key) % len(partitions)])
             known = batches.setdefault(partition, [])

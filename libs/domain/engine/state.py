@@ -1,4 +1,7 @@
-"""What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small."""
+"""What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small.
+
+A document is a tree: no part of it leads back to itself, so the garbage collector need not look (`gc=False`).
+"""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -33,7 +36,7 @@ MARKS = 200
 NOTHING: Json = {}
 
 
-class Happened(msgspec.Struct, array_like=True):
+class Happened(msgspec.Struct, array_like=True, gc=False):
     """One event: `time` is when it happened (UTC)."""
 
     type: str
@@ -42,7 +45,7 @@ class Happened(msgspec.Struct, array_like=True):
     data: Json = {}
 
 
-class Dated(msgspec.Struct, array_like=True):
+class Dated(msgspec.Struct, array_like=True, gc=False):
     """A cart, an order, an RFM as last told. `older` are the fields that were told before `at`, and when."""
 
     at: datetime
@@ -50,14 +53,14 @@ class Dated(msgspec.Struct, array_like=True):
     older: dict[str, datetime] = {}
 
 
-class Mark(msgspec.Struct, array_like=True):
+class Mark(msgspec.Struct, array_like=True, gc=False):
     """Whether a tag is on, and since when."""
 
     at: datetime
     on: bool
 
 
-class Member(msgspec.Struct, array_like=True):
+class Member(msgspec.Struct, array_like=True, gc=False):
     """Whether the profile is in a segment, and since when.
 
     `next` is the first moment at which time alone may change that. `version` is the one by which it was judged, 0
@@ -70,21 +73,21 @@ class Member(msgspec.Struct, array_like=True):
     version: int = 0
 
 
-class Want(msgspec.Struct, array_like=True):
+class Want(msgspec.Struct, array_like=True, gc=False):
     """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`."""
 
     at: datetime
     how: str
 
 
-class Count(msgspec.Struct, array_like=True):
+class Count(msgspec.Struct, array_like=True, gc=False):
     """How many events met a trigger with `nth`; `latest` of them by time, until that many have come."""
 
     seen: int = 0
     latest: Happened | None = None
 
 
-class StepTaken(msgspec.Struct, array_like=True):
+class StepTaken(msgspec.Struct, array_like=True, gc=False):
     """What became of one step, for `explain`. `at` is the moment it speaks of, platform time."""
 
     step: str
@@ -94,7 +97,7 @@ class StepTaken(msgspec.Struct, array_like=True):
     message: str | None = None
 
 
-class Wait(msgspec.Struct, array_like=True):
+class Wait(msgspec.Struct, array_like=True, gc=False):
     """The wake-up call that an enrolment (or the segments) waits for (I5): any other is stale.
 
     `kind` is `wait`, `until`, `window`, `held` or `segments`; `began` is kept where the zone or a date may move it.
@@ -106,7 +109,7 @@ class Wait(msgspec.Struct, array_like=True):
     began: datetime | None = None
 
 
-class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One run of a scenario's version for one key.
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
@@ -134,7 +137,7 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Watch(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """A date, or the end of a silence, that a scenario waits for before anybody has entered it.
 
     `due_at` is when the profile would enter; then `step` is the one call that is out. `trigger` is the event that
@@ -153,7 +156,7 @@ class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
     because: str = ""
 
 
-class Judged(msgspec.Struct, array_like=True):
+class Judged(msgspec.Struct, array_like=True, gc=False):
     """The last time a trigger of a scenario was met by this profile; of one that is not, `Considered` tells."""
 
     at: datetime
@@ -163,7 +166,7 @@ class Judged(msgspec.Struct, array_like=True):
     conditions: list[Found] = []
 
 
-class Considered(msgspec.Struct, array_like=True):
+class Considered(msgspec.Struct, array_like=True, gc=False):
     """The last event of a type that scenarios were asked about, for those that it does not start.
 
     `at` is when it happened, `now` when they were asked, `by` which versions of them these were. `kept` are the
@@ -176,7 +179,7 @@ class Considered(msgspec.Struct, array_like=True):
     kept: Json = {}
 
 
-class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Profile(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """The whole of it. `into` is set when this profile was merged into another and only forwards.
 
     `seen` has the digests of the newest events, oldest first, eight bytes each (a list of numbers, once).

@@ -14,7 +14,7 @@ import msgspec
 Json = dict[str, Any]
 
 
-class Track(msgspec.Struct, array_like=True):
+class Track(msgspec.Struct, array_like=True, gc=False):
     """Events of one type, oldest first. `data` is empty or as long as `times`.
 
     `dropped` is the time of the newest event that is no longer remembered: a count from before it is `at least`.

@@ -15,7 +15,7 @@ Programs = Registry
 """The published scenarios, as rules knows them."""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Schedule (or cancel) a wake-up call. `enrolment` is what it is for: an enrolment or a watch."""
 
     step: str
@@ -25,7 +25,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that shall be sent. Of several in one turn that with the highest `priority` goes first."""
 
     message: str
@@ -48,7 +48,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     arms: dict[str, str] = {}
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that a scenario did, to which others may react in the same turn.
 
     `added` and `removed` are the tags that it changed; `depth` is how many such things led to it.
@@ -60,14 +60,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that the platform itself found out, to be told to everybody. `id` is derived from what it is about."""
 
     id: str
     event: Happened
 
 
-class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An enrolment that goes on when all have reacted, unless that ended it or made it begin anew."""
 
     enrolment: Enrolment

@@ -67,7 +67,7 @@ class History:
     sent: Mapping[str, datetime] = field(default_factory=dict)
 
 
-class Found(msgspec.Struct, array_like=True, frozen=True):
+class Found(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One comparison: the value at the path, and the verdict."""
 
     path: str
