@@ -21,6 +21,8 @@ GATEWAY_REQUEST = Histogram(
 RFM_SECONDS = Histogram("kurant_rfm_run_seconds", "One run of RFM over a shop", ["kind"], buckets=SECONDS)
 RFM_CUSTOMERS = Gauge("kurant_rfm_customers", "Customers that the last run computed", ["shop", "kind"])
 RFM_CHANGES = Counter("kurant_rfm_changes", "Customers whose segment or scores a run changed", ["shop"])
+PRODUCT_CHANGES = Counter("kurant_product_changes", "Products back in stock or cheaper, told to customers", ["kind"])
+PRODUCT_EVENTS = Counter("kurant_product_events", "Customers told of such changes, each an event", ["kind"])
 QUARANTINED = Counter("kurant_quarantined", "Records that could not be used", ["topic", "cause"])
 HTTP_REQUESTS = Histogram(
     "http_server_request_duration_seconds",

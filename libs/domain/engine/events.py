@@ -7,12 +7,14 @@ from datetime import datetime
 
 from libs.domain.engine import run, segments, watch
 from libs.domain.engine.enter import enter, judged, key_of
+from libs.domain.engine.interest import saw
 from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
 from libs.domain.engine.tracks import project
 from libs.domain.engine.triggers import Asking, met, nth_event
 from libs.domain.engine.turn import Resumed, Told, Turn
+from libs.domain.scenario.model import PriceTrigger
 
 ZONES = {"timezone", "timezone_hint"}
 """The traits by which the customer's zone is known."""
@@ -143,6 +145,7 @@ def _consider(turn: Turn, programs: list[Program], event: Happened, traceparent:
     """Enter each scenario whose trigger is met, or remember why not. The most important comes first."""
     scope = turn.scope(event, None)
     asking = Asking(event, scope)
+    told = False
     for program in programs:
         verdict, found = met(turn, program, asking)
         if not verdict:
@@ -154,6 +157,9 @@ def _consider(turn: Turn, programs: list[Program], event: Happened, traceparent:
             judged(turn, program, event, found, entered=False, because=f"no value at key {program.key}")
             continue
         enter(turn, program, by, key, found, traceparent)
+        told = told or (isinstance(program.on, PriceTrigger) and turn.profile.entered.get(program.id) == by.time)
+    if told:  # all have compared with what the customer saw before
+        saw(turn.profile, event)
 
 
 def _moved(turn: Turn, at: datetime) -> None:

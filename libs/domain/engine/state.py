@@ -67,10 +67,16 @@ class Member(msgspec.Struct, array_like=True):
 
 
 class Want(msgspec.Struct, array_like=True):
-    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`."""
+    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`; or that it was `bought`.
+
+    `price` is the one that the customer saw last, at `seen`; None where no event said one.
+    """
 
     at: datetime
     how: str
+    price: str | None = None
+    currency: str | None = None
+    seen: datetime | None = None
 
 
 class Count(msgspec.Struct, array_like=True):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from libs.domain.engine.learn import interest, product_id, product_of
+from libs.domain.engine.interest import interest, product_id, product_of, seen_price
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Count, Happened
 from libs.domain.engine.turn import Turn
@@ -47,7 +47,7 @@ def met(turn: Turn, program: Program, asking: Asking) -> Verdict:
     if isinstance(trigger, model.StockTrigger):
         return _all([_interest(turn, event)])
     if isinstance(trigger, model.PriceTrigger):
-        return _all([_drop(trigger, event), _interest(turn, event)])
+        return _all([_drop(turn, trigger, event), _interest(turn, event)])
     return True, []  # a tag: its key in the index is the whole of the trigger
 
 
@@ -131,15 +131,18 @@ def _rfm(trigger: model.RfmTrigger, event: Happened) -> Verdict:
 
 def _interest(turn: Turn, event: Happened) -> Found:
     product = product_id(event)
-    why = interest(turn.profile, product) if product else None
+    why = interest(turn.profile, product, event.time) if product else None
     return Found(f"product {product or '?'}", why or "not asked for, wished, viewed or in a cart", why is not None)
 
 
-def _drop(trigger: model.PriceTrigger, event: Happened) -> Found:
+def _drop(turn: Turn, trigger: model.PriceTrigger, event: Happened) -> Found:
+    """How much less it costs than when the customer saw it last, else than before."""
     product = product_of(event)
-    now, before = decimal(product.get("price")), decimal(product.get("old_price"))
+    now, id = decimal(product.get("price")), product_id(event)
+    before = seen_price(turn.profile, id, product.get("currency")) if id else None
+    before = decimal(product.get("old_price")) if before is None else before
     wanted = Decimal(trigger.drops.strip().rstrip("%").strip())
     if now is None or before is None or before <= 0:
         return Found("price drop", None, False)
     drop = (before - now) * 100 / before
-    return Found("price drop", f"{drop.quantize(Decimal('0.01'))}%", drop >= wanted)
+    return Found("price drop", f"{drop.quantize(Decimal('0.01'))}% of {before}", drop >= wanted)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.domain.engine import products
 from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
 from libs.domain.scenario.match import History, known_zone
@@ -85,7 +86,7 @@ class Turn:
 
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
-    document lets go of.
+    document lets go of. `products` are those that scenarios ask for here, as they are now.
     """
 
     shop: str
@@ -102,6 +103,7 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
+    products: Mapping[str, Json] = field(default_factory=dict)
 
     def ask(self, call: Call) -> None:
         """Schedule a call."""
@@ -141,7 +143,7 @@ class Turn:
         person = {**profile.traits, "consents": profile.consents}  # an event's own list of consents is no trait
         if profile.segments or self.index.segments is not None:
             person["segments"] = sorted(name for name, mark in profile.segments.items() if mark.on)
-        return {
+        scope = {
             "event": {"type": event.type, "time": event.time.isoformat(), "id": event.id, **event.data},
             "profile": person,
             "cart": self._cart(event),
@@ -150,6 +152,9 @@ class Turn:
             "key": key,
             "zone": self.zone(),
         }
+        if self.products and (product := products.now(event, self.products)):
+            scope["product"] = product
+        return scope
 
     def scope_of(self, enrolment: Enrolment) -> dict[str, Any]:
         """The scope of a running enrolment: its trigger is the event."""
