@@ -1,7 +1,8 @@
 """The composition root of rules: scenarios in memory, profiles in Postgres, Faust in front."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -162,20 +163,11 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     async def follow() -> None:
         await scenarios.run(parts.stop)
 
-    async def work() -> None:
-        await scenarios.wait_complete()
-        await stream.run(parts.stop)
+    def informed(run: Callable[[asyncio.Event], Awaitable[None]]) -> Task:
+        async def task() -> None:
+            await scenarios.wait_complete()
+            await run(parts.stop)
 
-    async def sweep() -> None:
-        await scenarios.wait_complete()
-        await sweeper.run(parts.stop)
+        return task
 
-    async def score() -> None:
-        await scenarios.wait_complete()
-        await scorer.run(parts.stop)
-
-    async def announce() -> None:
-        await scenarios.wait_complete()
-        await announcer.run(parts.stop)
-
-    return app, [follow, work, sweep, score, announce]
+    return app, [follow, *(informed(one.run) for one in (stream, sweeper, scorer, announcer))]

@@ -1,6 +1,6 @@
 """A product as it was told last, and what a newer telling changes: it is back in stock, or its price has fallen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -33,6 +33,19 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Kind
     old_price: str | None = None
+
+
+def kept(told: Callable[[str], Any], more: Mapping[str, Any], updated_at: datetime | None) -> Product:
+    """What is kept of a product of which `told` gives the fields and `more` are the shop's own."""
+    shown = {name: told(name) or more.get(name) for name in SHOWN} | {"category": told("categories")}
+    return Product(
+        product_id=told("product_id"),
+        price=told("price"),
+        currency=told("currency"),
+        stock=in_stock(told("stock"), told("stock_by_store") or {}),
+        shown={name: value for name, value in shown.items() if value},
+        updated_at=updated_at,
+    )
 
 
 def in_stock(stock: str | None, stores: Mapping[str, str]) -> str | None:

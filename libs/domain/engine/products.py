@@ -25,6 +25,11 @@ def may_start(index: Shop, type: str) -> bool:
     return any(map(asks, index.triggers.get(type, ())))
 
 
+def announces(index: Shop, kind: str) -> bool:
+    """Whether customers are told of such changes of a product: somebody must ask for them."""
+    return index.products and (kind in index.triggers or kind in index.asked)
+
+
 def of_runs(shop: str, profile: Profile, programs: Registry) -> set[str]:
     """The products of the running enrolments that ask for theirs."""
     found: set[str] = set()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.events import EventOccurred
 from libs.domain import ids
 from libs.domain.catalogue import product as catalogue
-from libs.domain.catalogue.product import SHOWN, Product
+from libs.domain.catalogue.product import Product
+from libs.domain.engine import products
 from libs.domain.engine.registry import Registry
 from services.rules.handlers.records import SOURCE
 
@@ -66,10 +68,11 @@ def decode(records: Iterable[Record]) -> tuple[list[Told], list[tuple[Record, st
         except MalformedRecord as error:
             poison.append((record, f"malformed: {error}"))
             continue
+        changed_at = envelope.time if told.updated_at is not None else None  # the shop's time, never one far ahead
         good.append(
             Told(
                 shop=envelope.shop,
-                product=_product(told, envelope.time),
+                product=catalogue.kept(partial(_field, told), told.more, changed_at),
                 at=told.received_at,
                 place=f"{record.partition}/{record.offset}",
                 traceparent=envelope.traceparent,
@@ -78,17 +81,8 @@ def decode(records: Iterable[Record]) -> tuple[list[Told], list[tuple[Record, st
     return good, poison
 
 
-def _product(told: ProductTold, changed_at: datetime) -> Product:
-    """What is kept of it. `changed_at` is the shop's own time where it says one (never one far ahead), else ours."""
-    shown = {name: getattr(told, name, None) or told.more.get(name) for name in SHOWN} | {"category": told.categories}
-    return Product(
-        product_id=told.product_id,
-        price=told.price,
-        currency=told.currency,
-        stock=catalogue.in_stock(told.stock, told.stock_by_store),
-        shown={name: value for name, value in shown.items() if value},
-        updated_at=changed_at if told.updated_at is not None else None,
-    )
+def _field(told: ProductTold, name: str) -> Any:
+    return getattr(told, name, None)
 
 
 def take(batch: Sequence[Told], known: Mapping[ProductKey, Product], programs: Registry) -> Taken:
@@ -103,7 +97,7 @@ def take(batch: Sequence[Told], known: Mapping[ProductKey, Product], programs: R
         taken.products[key] = now
         index = programs.shop(told.shop)
         for change in changes:
-            if index.products and (change.kind in index.triggers or change.kind in index.asked):
+            if products.announces(index, change.kind):
                 taken.announcements.append(
                     Announcement(
                         change=ids.derive("change", *key, change.kind, told.place, told.at.isoformat()),
