@@ -21,7 +21,7 @@ SLACK = timedelta(days=1)
 LINES = 50
 """So many lines of a cart or an order are looked at."""
 WANT_EVENTS = {"stock_alert.requested": "a", "wishlist.added": "w", "product.viewed": "v"}
-VIEWED, WISHED, BOUGHT, CART = "v", "w", "b", "c"
+VIEWED, WISHED, CART = "v", "w", "c"
 HOW = {"a": "asked for", WISHED: "wished", VIEWED: "viewed", CART: "in a cart"}
 ORDER = "order.placed"
 
@@ -62,10 +62,8 @@ def want(profile: Profile, event: Happened, how: str) -> None:
     known = profile.wants.get(product)
     if known is None:
         known = _note(profile, product, Want(at, how))
-    elif known.how == BOUGHT:
-        if at <= known.at:
-            return
-        known.at, known.how = at, how
+    elif known.bought is not None and at <= known.bought:
+        return
     else:
         known.at = max(known.at, at)
         if how not in known.how:
@@ -80,7 +78,7 @@ def unwish(profile: Profile, event: Happened) -> None:
     known = profile.wants.get(product) if product else None
     if product and known is not None and known.at <= event.time and WISHED in known.how:
         known.how = known.how.replace(WISHED, "")
-        if not known.how:
+        if not known.how and known.bought is None:
             del profile.wants[product]
 
 
@@ -93,10 +91,11 @@ def buy(profile: Profile, event: Happened, views: bool) -> None:
         known = profile.wants.get(product)
         if known is None:
             if views or _cart(profile, product) is not None:
-                _note(profile, product, Want(event.time, BOUGHT))
-        elif known.at <= event.time:
-            known.at, known.how = event.time, BOUGHT
-            known.price = known.currency = known.seen = None
+                _note(profile, product, Want(event.time, "", bought=event.time))
+            continue
+        known.bought = event.time if known.bought is None else max(known.bought, event.time)
+        if known.at <= event.time:
+            known.at, known.how = event.time, ""
 
 
 def saw(profile: Profile, event: Happened) -> None:
@@ -196,12 +195,12 @@ def join(mine: dict[str, Want], other: dict[str, Want]) -> None:
         known = mine.get(product)
         if known is None:
             mine[product] = one
-        elif BOUGHT in (one.how, known.how):
-            mine[product] = max(known, one, key=lambda want: want.at)
-        else:
-            price = max(known, one, key=lambda want: (want.seen is not None, want.seen or want.at))
-            how = "".join(sorted(set(one.how) | set(known.how)))
-            mine[product] = Want(max(one.at, known.at), how, price.price, price.currency, price.seen)
+            continue
+        bought = max((at for at in (known.bought, one.bought) if at is not None), default=None)
+        letters = {letter for want in (known, one) if bought is None or want.at > bought for letter in want.how}
+        price = max(known, one, key=lambda want: (want.seen is not None, want.seen or want.at))
+        at, how = max(one.at, known.at), "".join(sorted(letters))
+        mine[product] = Want(at, how, price.price, price.currency, price.seen, bought)
     for product in sorted(mine, key=lambda one: _worth(mine[one]))[:-WANTS]:
         del mine[product]
 
@@ -221,18 +220,23 @@ def _saw(want: Want, price: Any, currency: Any, at: datetime) -> None:
 
 def _worth(want: Want) -> tuple[int, datetime]:
     """What was bought is forgotten first, then what was only viewed, the oldest first."""
-    return (0 if want.how in ("", BOUGHT) else 1 if want.how == VIEWED else 2), want.at
+    return (0 if not want.how else 1 if want.how == VIEWED else 2), want.at
 
 
 def _row(want: Want | None, cart: datetime | None) -> Interest | None:
-    how, at = ("", None) if want is None or want.how == BOUGHT else (want.how, want.at)
-    if want is not None and want.how == BOUGHT and cart is not None and cart <= want.at:
+    if want is not None and want.bought is not None and cart is not None and cart <= want.bought:
         cart = None  # what was in a cart before it was bought
-    ends = [] if not how or at is None else [at + (VIEWED_FOR if how == VIEWED else KEPT_FOR)]
+    ends: list[datetime] = []
+    signs: list[datetime] = []
+    how = "" if want is None else want.how
+    if want is not None and how:
+        signs.append(want.at)
+        ends.append(want.at + (VIEWED_FOR if how == VIEWED else KEPT_FOR))
     if cart is not None:
+        signs.append(cart)
         ends.append(cart + KEPT_FOR)
-        how, at = how + CART, cart if not how or at is None else max(at, cart)
-    return Interest(how, at, max(ends) + SLACK) if ends and at is not None else None
+        how += CART
+    return Interest(how, max(signs), max(ends) + SLACK) if signs else None
 
 
 def _day(row: Interest | None) -> tuple[str, date] | None:

@@ -67,9 +67,10 @@ class Member(msgspec.Struct, array_like=True):
 
 
 class Want(msgspec.Struct, array_like=True):
-    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`; or that it was `bought`.
+    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`; none where it does not.
 
-    `price` is the one that the customer saw last, at `seen`; None where no event said one.
+    `price` is the one that the customer saw last, at `seen`; None where no event said one. `bought` is when it was
+    bought last: what was before that does not count.
     """
 
     at: datetime
@@ -77,6 +78,7 @@ class Want(msgspec.Struct, array_like=True):
     price: str | None = None
     currency: str | None = None
     seen: datetime | None = None
+    bought: datetime | None = None
 
 
 class Count(msgspec.Struct, array_like=True):
