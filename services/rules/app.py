@@ -72,7 +72,7 @@ class Rules:
         )
         new_shops = await store.keep_orders(connection, decision.orders, self._clock.now())
         await store.note_merges(connection, decision.merged, self._clock.now())
-        await products.keep_interests(connection, decision.interests)
+        await products.note_interests(connection, decision.interests)
         await store.count(connection, min(record.partition for record in records), decision.sums)
 
         def keep() -> None:

@@ -6,8 +6,9 @@ for a run. `rules.merged` names the merges whose orders are still to be moved, a
 of them may become known from its end. A run writes `rules.rfm`, and `rules.rfm_history` as its outbox.
 
 Products: `rules.product` has each as it was told last, written by the partition of the catalogue that it is in;
-`rules.interest` has a row per product and profile, written by the partition of the profile; `rules.product_change` are
-the changes that are still to be told to them, with how far that is.
+`rules.interest_log` has what each batch of events taught about whom they matter to, which the stream only appends to,
+since a row of an index for every view is more than it can bear; `rules.interest` is the index made of it, a row per
+product and profile. `rules.product_change` are the changes that are still to be told, with how far that is.
 """
 
 LOAD = """
@@ -241,16 +242,31 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 ON CONFLICT (shop, product) DO UPDATE SET document = excluded.document
 """
 
-KEEP_INTERESTS = """
-INSERT INTO rules.interest (shop, product, profile, how, at, until)
-SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-ON CONFLICT (shop, product, profile) DO UPDATE SET how = excluded.how, at = excluded.at, until = excluded.until
+INDEX_INTERESTS = """
+WITH taken AS (
+    DELETE FROM rules.interest_log
+    WHERE number = ANY (ARRAY(SELECT number FROM rules.interest_log ORDER BY number LIMIT $1))
+    RETURNING number, rows
+), told AS (
+    SELECT DISTINCT ON (shop, product, profile) shop, product, profile, how, at, until
+    FROM taken, jsonb_array_elements(rows) WITH ORDINALITY AS r (told, place), LATERAL (
+        SELECT told ->> 0 AS shop, told ->> 1 AS product, (told ->> 2)::uuid AS profile, told ->> 3 AS how,
+            (told ->> 4)::timestamptz AS at, (told ->> 5)::timestamptz AS until
+    ) AS fields
+    ORDER BY shop, product, profile, number DESC, place DESC
+), dropped AS (
+    DELETE FROM rules.interest AS i USING told
+    WHERE told.how IS NULL AND i.shop = told.shop AND i.product = told.product AND i.profile = told.profile
+), kept AS (
+    INSERT INTO rules.interest (shop, product, profile, how, at, until)
+    SELECT shop, product, profile, how, at,
+        coalesce(until, at + CASE how WHEN $2 THEN $3::interval ELSE $4::interval END)
+    FROM told WHERE how IS NOT NULL
+    ON CONFLICT (shop, product, profile) DO UPDATE SET how = excluded.how, at = excluded.at, until = excluded.until
+)
+SELECT count(*) FROM taken
 """
-
-DROP_INTERESTS = """
-DELETE FROM rules.interest AS i USING unnest($1::text[], $2::text[], $3::uuid[]) AS gone (shop, product, profile)
-WHERE i.shop = gone.shop AND i.product = gone.product AND i.profile = gone.profile
-"""
+"""Bring noted interests into the index, of each product and profile the last."""
 
 FORGET_INTERESTS = """
 DELETE FROM rules.interest WHERE ctid = ANY (ARRAY(

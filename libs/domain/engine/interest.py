@@ -4,12 +4,12 @@ The document of the profile is what counts (`interest`). Rules keeps an index fr
 which `standing` gives the rows, so that a product finds its customers; a row that is there in vain does no harm.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from libs.domain.engine.state import CARTS, WANTS, Happened, Json, Profile, Want
+from libs.domain.engine.state import CARTS, WANTS, Dated, Happened, Json, Profile, Want
 from libs.domain.money import decimal
 
 VIEWED_FOR = timedelta(days=30)
@@ -24,21 +24,35 @@ WANT_EVENTS = {"stock_alert.requested": "a", "wishlist.added": "w", "product.vie
 VIEWED, WISHED, CART = "v", "w", "c"
 HOW = {"a": "asked for", WISHED: "wished", VIEWED: "viewed", CART: "in a cart"}
 ORDER = "order.placed"
+TOUCHING = frozenset((*WANT_EVENTS, "wishlist.removed", ORDER))
+Mark = tuple[str, date]
 
 
 class Interest(NamedTuple):
-    """That a product matters: why (letters of `HOW`), since when at the latest, and until when it is looked for."""
+    """That a product matters: why (letters of `HOW`), since when at the latest, and until when it is looked for.
+
+    `until` None: `SLACK` longer than such an interest lasts.
+    """
 
     how: str
     at: datetime
-    until: datetime
+    until: datetime | None = None
 
 
 class Before(NamedTuple):
-    """How things stood before an event: of each product that it may change, and which ones were wanted at all."""
+    """How things stood before an event, as far as it may change them.
 
-    rows: dict[str, Interest | None]
-    wanted: frozenset[str]
+    `wants` are of its products, `cart` is the cart that it is of; `all` are all wants, and `carts` all carts, where one
+    may have to make room.
+    """
+
+    wants: dict[str, Mark | None]
+    cart: str | None = None
+    lines: frozenset[str] = frozenset()
+    day: date | None = None
+    all: frozenset[str] = frozenset()
+    carts: Mapping[str, Dated] = {}
+    order: bool = False
 
 
 def product_of(event: Happened) -> Json:
@@ -65,7 +79,7 @@ def want(profile: Profile, event: Happened, how: str) -> None:
     elif known.bought is not None and at <= known.bought:
         return
     else:
-        known.at = max(known.at, at)
+        _move(known, at)
         if how not in known.how:
             known.how = "".join(sorted(known.how + how))
     if told.get("price") is not None:
@@ -95,7 +109,8 @@ def buy(profile: Profile, event: Happened, views: bool) -> None:
             continue
         known.bought = event.time if known.bought is None else max(known.bought, event.time)
         if known.at <= event.time:
-            known.at, known.how = event.time, ""
+            _move(known, event.time)
+            known.how = ""
 
 
 def saw(profile: Profile, event: Happened) -> None:
@@ -108,30 +123,36 @@ def saw(profile: Profile, event: Happened) -> None:
 
 def interest(profile: Profile, product: str, at: datetime) -> str | None:
     """Why the product matters to the profile at a moment, in words; None when it does not."""
-    found = standing(profile, product)
-    if found is None or found.until - SLACK < at:
-        return None
-    return ", ".join(HOW[letter] for letter in found.how)
+    want, cart = profile.wants.get(product), _cart(profile, product)
+    found = [] if want is None or want.at + (VIEWED_FOR if want.how == VIEWED else KEPT_FOR) < at else [*want.how]
+    found += [] if cart is None or cart + KEPT_FOR < at else [CART]
+    return ", ".join(HOW[letter] for letter in found) or None
 
 
 def standing(profile: Profile, product: str) -> Interest | None:
     """The row of a product in the index."""
-    return _row(profile.wants.get(product), _cart(profile, product))
+    want, cart = profile.wants.get(product), _cart(profile, product)
+    if want is None or not want.how:
+        return None if cart is None else Interest(CART, cart)
+    return Interest(want.how, want.at) if cart is None else Interest(want.how + CART, max(want.at, cart))
 
 
 def seen_price(profile: Profile, product: str, currency: Any) -> Decimal | None:
     """The price that the customer saw last, in that currency: with the product, in a cart, or in a message of ours."""
     found: list[tuple[datetime, Decimal]] = []
     known = profile.wants.get(product)
-    price = decimal(known.price) if known is not None and _alike(known.currency, currency) else None
-    if known is not None and known.seen is not None and price is not None:
-        found.append((known.seen, price))
+    if known is not None and known.price is not None:
+        text, _, other = known.price.partition(" ")
+        if _alike(other or None, currency) and (price := decimal(text)) is not None:
+            found.append((known.seen or known.at, price))
     for cart in profile.carts.values():
         if not _alike(cart.data.get("currency"), currency):
             continue
-        for item in _items(cart.data):
-            if str(item.get("product_id")) == product and (price := decimal(item.get("price"))) is not None:
-                found.append((cart.at, price))
+        items = cart.data.get("items")
+        for item in items[:LINES] if isinstance(items, list) else ():
+            if isinstance(item, dict) and str(item.get("product_id")) == product:
+                price = decimal(item.get("price"))
+                found += [] if price is None else [(cart.at, price)]
     return max(found)[1] if found else None
 
 
@@ -141,36 +162,51 @@ def _alike(one: Any, other: Any) -> bool:
 
 def touches(event: Happened) -> bool:
     """Whether the event may change which products matter."""
-    return event.type in WANT_EVENTS or event.type in ("wishlist.removed", ORDER) or "cart" in event.data
+    return event.type in TOUCHING or "cart" in event.data
 
 
 def before(profile: Profile, event: Happened) -> Before:
-    """How the products stand that the event may change."""
-    products: Iterable[str]
-    if event.type == ORDER or "cart" in event.data:
-        told = event.data.get("cart")
-        id = told.get("id") if isinstance(told, dict) else None
-        cart = profile.carts.get(str(id)) if id is not None else None
-        goes = cart is None and len(profile.carts) >= CARTS  # the oldest makes room for it
-        others = [line for one in profile.carts.values() for line in _lines(one.data)] if goes else []
-        kept = _lines(cart.data) if cart is not None else []
-        products = dict.fromkeys((*_lines(told), *_lines(event.data.get("order")), *kept, *others))
+    """How things stand that the event may change."""
+    wants = profile.wants
+    every = frozenset(wants) if len(wants) >= WANTS else frozenset()
+    if event.type == ORDER:
+        products: Iterable[str] = _lines(event.data.get("order"))
+    elif "cart" in event.data:
+        products = ()
     else:
-        id = product_id(event)
-        products = () if id is None else (id,)
-    rows = {product: standing(profile, product) for product in products}
-    return Before(rows, frozenset(profile.wants) if len(profile.wants) >= WANTS else frozenset())
+        product = product_id(event)
+        products = () if product is None else (product,)
+    marks = {product: _mark(wants.get(product)) for product in products}
+    told = event.data.get("cart")
+    id = told.get("id") if isinstance(told, dict) else None
+    if id is None:
+        return Before(marks, all=every, order=event.type == ORDER)
+    key = str(id)
+    cart = profile.carts.get(key)
+    if cart is not None:
+        return Before(marks, key, frozenset(_lines(cart.data)), cart.at.date(), every)
+    return Before(marks, key, all=every, carts=dict(profile.carts) if len(profile.carts) >= CARTS else {})
 
 
 def changed(profile: Profile, then: Before) -> dict[str, Interest | None]:
-    """The rows that are others now, by product; None where it does not matter any more."""
-    gone = then.wanted - profile.wants.keys()
-    found: dict[str, Interest | None] = {}
-    for product in (*then.rows, *(one for one in gone if one not in then.rows)):
-        was, now = then.rows.get(product), standing(profile, product)
-        if product in gone or _day(was) != _day(now):
-            found[product] = now
-    return found
+    """The rows of the index that are others now, by product; None where it does not matter any more.
+
+    A row is worth writing anew for other reasons, or for another day.
+    """
+    wants = profile.wants
+    found = {product for product, mark in then.wants.items() if mark != _mark(wants.get(product))}
+    if then.order:  # what was of no interest before it was bought has no row
+        found = {product for product in found if then.wants[product] is not None or _held(profile, product)}
+    if then.all:
+        found |= then.all - wants.keys()
+    if then.cart is not None:
+        cart = profile.carts.get(then.cart)
+        lines, day = (frozenset(_lines(cart.data)), cart.at.date()) if cart is not None else (frozenset(), None)
+        found |= then.lines ^ lines if day == then.day else then.lines | lines
+        for id, gone in then.carts.items():
+            if id not in profile.carts:
+                found.update(_lines(gone.data))
+    return {product: standing(profile, product) for product in found}
 
 
 def everything(profile: Profile) -> dict[str, Interest | None]:
@@ -182,11 +218,7 @@ def everything(profile: Profile) -> dict[str, Interest | None]:
 
 def leaving(profile: Profile, at: datetime) -> dict[str, Interest | None]:
     """The rows of a profile that becomes another: a day longer, until the other's are surely there."""
-    return {
-        product: row._replace(until=min(row.until, at + SLACK))
-        for product, row in everything(profile).items()
-        if row is not None
-    }
+    return {product: row and row._replace(until=at + SLACK) for product, row in everything(profile).items()}
 
 
 def join(mine: dict[str, Want], other: dict[str, Want]) -> None:
@@ -198,9 +230,10 @@ def join(mine: dict[str, Want], other: dict[str, Want]) -> None:
             continue
         bought = max((at for at in (known.bought, one.bought) if at is not None), default=None)
         letters = {letter for want in (known, one) if bought is None or want.at > bought for letter in want.how}
-        price = max(known, one, key=lambda want: (want.seen is not None, want.seen or want.at))
+        price = max(known, one, key=lambda want: (want.price is not None, want.seen or want.at))
         at, how = max(one.at, known.at), "".join(sorted(letters))
-        mine[product] = Want(at, how, price.price, price.currency, price.seen, bought)
+        seen = None if price.price is None else price.seen or price.at
+        mine[product] = Want(at, how, price.price, seen, bought)
     for product in sorted(mine, key=lambda one: _worth(mine[one]))[:-WANTS]:
         del mine[product]
 
@@ -212,10 +245,18 @@ def _note(profile: Profile, product: str, want: Want) -> Want:
     return want
 
 
+def _move(want: Want, at: datetime) -> None:
+    """A newer sign of it; the price that was seen with an older one keeps its time."""
+    if at > want.at:
+        if want.price is not None and want.seen is None:
+            want.seen = want.at
+        want.at = at
+
+
 def _saw(want: Want, price: Any, currency: Any, at: datetime) -> None:
-    if want.seen is None or want.seen <= at:
-        want.price, want.seen = str(price), at
-        want.currency = None if currency is None else str(currency)
+    if want.price is None or (want.seen or want.at) <= at:
+        want.price = str(price) if currency is None else f"{price} {currency}"
+        want.seen = None if at == want.at else at
 
 
 def _worth(want: Want) -> tuple[int, datetime]:
@@ -223,28 +264,20 @@ def _worth(want: Want) -> tuple[int, datetime]:
     return (0 if not want.how else 1 if want.how == VIEWED else 2), want.at
 
 
-def _row(want: Want | None, cart: datetime | None) -> Interest | None:
-    if want is not None and want.bought is not None and cart is not None and cart <= want.bought:
-        cart = None  # what was in a cart before it was bought
-    ends: list[datetime] = []
-    signs: list[datetime] = []
-    how = "" if want is None else want.how
-    if want is not None and how:
-        signs.append(want.at)
-        ends.append(want.at + (VIEWED_FOR if how == VIEWED else KEPT_FOR))
-    if cart is not None:
-        signs.append(cart)
-        ends.append(cart + KEPT_FOR)
-        how += CART
-    return Interest(how, max(signs), max(ends) + SLACK) if signs else None
-
-
-def _day(row: Interest | None) -> tuple[str, date] | None:
-    """What a row is worth writing anew for: other reasons, or another day."""
-    return None if row is None else (row.how, row.at.date())
+def _mark(want: Want | None) -> Mark | None:
+    """What of a want the index shows."""
+    return None if want is None else (want.how, want.at.date())
 
 
 def _cart(profile: Profile, product: str) -> datetime | None:
+    """When a cart was told last that holds the product, if it was not bought since."""
+    found = _held(profile, product)
+    if found is not None and (want := profile.wants.get(product)) and want.bought and found <= want.bought:
+        return None
+    return found
+
+
+def _held(profile: Profile, product: str) -> datetime | None:
     """When a cart was told last that holds the product."""
     found: datetime | None = None
     for cart in profile.carts.values():
@@ -253,13 +286,10 @@ def _cart(profile: Profile, product: str) -> datetime | None:
     return found
 
 
-def _items(told: Json) -> list[Json]:
-    items = told.get("items")
-    return [item for item in items[:LINES] if isinstance(item, dict)] if isinstance(items, list) else []
-
-
 def _lines(told: Any) -> list[str]:
     """The products in the lines of a cart or an order."""
-    if not isinstance(told, dict):
+    items = told.get("items") if isinstance(told, dict) else None
+    if not isinstance(items, list):
         return []
-    return [str(item["product_id"]) for item in _items(told) if item.get("product_id") is not None]
+    found = (item.get("product_id") for item in items[:LINES] if isinstance(item, dict))
+    return [id if isinstance(id, str) else str(id) for id in found if id is not None]

@@ -28,6 +28,13 @@ CREATE TABLE rules.interest (
 )
 """
 
+INTEREST_LOG = """
+CREATE TABLE rules.interest_log (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rows jsonb NOT NULL
+)
+"""
+
 CHANGE = """
 CREATE TABLE rules.product_change (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -47,6 +54,7 @@ CREATE TABLE rules.product_change (
 STATEMENTS = (
     PRODUCT,
     INTEREST,
+    INTEREST_LOG,
     "CREATE INDEX interest_until ON rules.interest (until)",
     "CREATE SEQUENCE rules.product_turn",
     CHANGE,
@@ -61,6 +69,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("product_change", "interest", "product"):
+    for name in ("product_change", "interest_log", "interest", "product"):
         op.execute(f"DROP TABLE rules.{name}")
     op.execute("DROP SEQUENCE rules.product_turn")

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.db.engine import Connection
-from libs.domain.engine.interest import Interest
+from libs.domain.engine.interest import KEPT_FOR, SLACK, VIEWED, VIEWED_FOR, Interest
 from services.rules import tables
 from services.rules.handlers.catalogue import Announcement, ProductKey
 
 ProfileKey = tuple[str, str]
+INDEX_LOCK = 0x494E54
+LONG = 600.0
+"""Seconds that the index may take for a part of what is noted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +46,26 @@ async def save(connection: Connection, documents: Mapping[ProductKey, bytes]) ->
         )
 
 
-async def keep_interests(connection: Connection, rows: Mapping[ProfileKey, Mapping[str, Interest | None]]) -> None:
-    """Write to whom products matter, and delete where they do no more."""
-    told = sorted((shop, product, profile, row) for (shop, profile), of in rows.items() for product, row in of.items())
-    gone = [one for one in told if one[3] is None]
-    kept = [(shop, product, profile, row) for shop, product, profile, row in told if row is not None]
-    if gone:
-        await connection.execute(tables.DROP_INTERESTS, *([one[place] for one in gone] for place in range(3)))
-    if kept:
-        await connection.execute(
-            tables.KEEP_INTERESTS,
-            *([one[place] for one in kept] for place in range(3)),
-            [row.how for *_, row in kept],
-            [row.at for *_, row in kept],
-            [row.until for *_, row in kept],
-        )
+async def note_interests(connection: Connection, rows: Mapping[ProfileKey, Mapping[str, Interest | None]]) -> None:
+    """Note to whom products matter from now on, or no more (None)."""
+    told = [
+        (shop, product, profile, *(row or ())) for (shop, profile), of in rows.items() for product, row in of.items()
+    ]
+    if told:
+        await connection.execute("INSERT INTO rules.interest_log (rows) VALUES ($1)", told)
+
+
+async def index_interests(connection: Connection, limit: int) -> int | None:
+    """Bring some of what is noted into the index, within a transaction; how many batches that were.
+
+    None while another process is at it: what is newer must not be overtaken.
+    """
+    if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", INDEX_LOCK):
+        return None
+    taken: int = await connection.fetchval(
+        tables.INDEX_INTERESTS, limit, VIEWED, VIEWED_FOR + SLACK, KEPT_FOR + SLACK, timeout=LONG
+    )
+    return taken
 
 
 async def forget_interests(connection: Connection, before: datetime, limit: int) -> int:

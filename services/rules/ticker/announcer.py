@@ -6,8 +6,9 @@ same transaction that holds the change, so replicas share the work, and after a 
 the same ids. Changes of several products have their turns, those of one product come one after the other. A change
 that is over meanwhile (sold out again, as dear as before) is not told any further.
 
-A customer's wish and a change of stock travel in different partitions. So that nobody is missed who had asked before,
-a change is told when all events have been read that Kafka had when it was seen here first.
+The index of who is interested is made here as well, of what the stream notes (services/rules/tables.py), by one process
+at a time. A customer's wish and a change of stock travel in different partitions. So that nobody is missed who had
+asked before, a change is told when all events have been read, and indexed, that Kafka had when it was seen here first.
 """
 
 import asyncio
@@ -34,8 +35,10 @@ CHANGES = 200
 """So many changes are looked at in one transaction."""
 PACE = 0.2
 """Seconds between two chunks: no more than a share of what the stream can take."""
-EVERY = 5.0
-"""Seconds after which one looks anyway: who noted a change may have died."""
+EVERY = 2.0
+"""Seconds after which one looks anyway: interests are noted, and who noted a change may have died."""
+BATCHES = 20
+"""So many batches of interests are indexed in one transaction."""
 SOON = 0.05
 PATIENCE = 60.0
 """Seconds after which events that are not read are waited for no longer: a partition may stand still."""
@@ -67,6 +70,7 @@ class Announcer:
         while not stop.is_set():
             self._wake.clear()
             try:
+                await self.index()
                 waits = await self.settle()
                 told = await self.tell()
             except Unavailable as error:
@@ -79,6 +83,14 @@ class Announcer:
                 await pause(stop, SOON)
             else:
                 await self._rest(stop)
+
+    async def index(self) -> bool:
+        """Index what is noted of interests; False when another process is at it."""
+        taken: int | None = BATCHES
+        while taken == BATCHES:
+            async with self._database.transaction() as connection:
+                taken = await products.index_interests(connection, BATCHES)
+        return taken is not None
 
     async def settle(self) -> bool:
         """See whether the events of before the newest change are read; whether one waits for that still."""
@@ -95,6 +107,8 @@ class Announcer:
             return True
         if behind:
             log.warning("products are announced although events are not read yet", seconds=PATIENCE)
+        if not await self.index():
+            return True
         self._ready, self._awaited = number, None
         return newest > number
 

@@ -120,6 +120,7 @@ class Bench:
         return self.wire.sent[before:]
 
     async def interests(self, shop: str = "demo") -> dict[tuple[str, str], str]:
+        assert await self.announcer.index()
         async with self.database.connection() as connection:
             rows = await connection.fetch("SELECT product, profile, how FROM rules.interest WHERE shop = $1", shop)
         return {(row["product"], str(row["profile"])): row["how"] for row in rows}
@@ -333,6 +334,7 @@ async def test_an_anonymous_wish_becomes_that_of_somebody_known(bench: Bench) ->
 async def test_what_was_only_viewed_is_forgotten_after_a_month(bench: Bench) -> None:
     await bench.apply(product(0), event("product.viewed"), event("wishlist.added", BEA))
     house = Sweeper(database=bench.database, producer=bench.wire, clock=bench.clock, registry=bench.registry)  # type: ignore[arg-type]
+    assert len(await bench.interests()) == 2
     await bench.clock.move(timedelta(days=32))
     assert await house.forget(lambda: False) == 1
     assert await bench.interests() == {("sofa", BEA): "w"}

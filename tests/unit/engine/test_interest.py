@@ -145,9 +145,9 @@ def test_of_two_that_become_one_the_later_of_purchase_and_wish_stands(first: boo
 
 
 def test_two_that_become_one_have_the_reasons_and_the_newest_price_of_both() -> None:
-    mine = {"sofa": Want(NOON, "w", "200.00", "PLN", NOON)}
+    mine = {"sofa": Want(NOON, "w", "200.00 PLN")}
     interest.join(mine, {"sofa": Want(NOON + HOUR, "v"), "lamp": Want(NOON, "v")})
-    assert mine["sofa"] == Want(NOON + HOUR, "vw", "200.00", "PLN", NOON)
+    assert mine["sofa"] == Want(NOON + HOUR, "vw", "200.00 PLN", NOON)
     assert mine["lamp"].how == "v"
 
 
