@@ -4,7 +4,7 @@ The document of the profile is what counts (`interest`). Rules keeps an index fr
 which `standing` gives the rows, so that a product finds its customers; a row that is there in vain does no harm.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ HOW = {"a": "asked for", WISHED: "wished", VIEWED: "viewed", CART: "in a cart"}
 ORDER = "order.placed"
 TOUCHING = frozenset((*WANT_EVENTS, "wishlist.removed", ORDER))
 Mark = tuple[str, date]
+NOTHING: frozenset[str] = frozenset()
+NO_CARTS: Mapping[str, Dated] = {}
 
 
 class Interest(NamedTuple):
@@ -47,12 +49,12 @@ class Before(NamedTuple):
     """
 
     wants: dict[str, Mark | None]
-    cart: str | None = None
-    lines: frozenset[str] = frozenset()
-    day: date | None = None
-    all: frozenset[str] = frozenset()
-    carts: Mapping[str, Dated] = {}
-    order: bool = False
+    order: bool
+    all: frozenset[str]
+    cart: str | None
+    lines: frozenset[str]
+    day: date | None
+    carts: Mapping[str, Dated]
 
 
 def product_of(event: Happened) -> Json:
@@ -165,27 +167,29 @@ def touches(event: Happened) -> bool:
     return event.type in TOUCHING or "cart" in event.data
 
 
-def before(profile: Profile, event: Happened) -> Before:
-    """How things stand that the event may change."""
-    wants = profile.wants
-    every = frozenset(wants) if len(wants) >= WANTS else frozenset()
+def before(profile: Profile, event: Happened) -> Before | None:
+    """How things stand that the event may change; None where it will change nothing."""
+    wants, data = profile.wants, event.data
+    every = frozenset(wants) if len(wants) >= WANTS else NOTHING
     if event.type == ORDER:
-        products: Iterable[str] = _lines(event.data.get("order"))
-    elif "cart" in event.data:
-        products = ()
+        marks = {product: _mark(wants.get(product)) for product in _lines(data.get("order"))}
+    elif (product := None if "cart" in data else product_id(event)) is None:
+        marks = {}
     else:
-        product = product_id(event)
-        products = () if product is None else (product,)
-    marks = {product: _mark(wants.get(product)) for product in products}
-    told = event.data.get("cart")
+        mark = _mark(wants.get(product))
+        if mark and mark[1] >= event.time.date() and WANT_EVENTS.get(event.type, "-") in mark[0]:
+            return None
+        marks = {product: mark}
+    told = data.get("cart")
     id = told.get("id") if isinstance(told, dict) else None
     if id is None:
-        return Before(marks, all=every, order=event.type == ORDER)
+        return Before(marks, event.type == ORDER, every, None, NOTHING, None, NO_CARTS)
     key = str(id)
     cart = profile.carts.get(key)
     if cart is not None:
-        return Before(marks, key, frozenset(_lines(cart.data)), cart.at.date(), every)
-    return Before(marks, key, all=every, carts=dict(profile.carts) if len(profile.carts) >= CARTS else {})
+        return Before(marks, False, every, key, frozenset(_lines(cart.data)), cart.at.date(), NO_CARTS)
+    others = dict(profile.carts) if len(profile.carts) >= CARTS else NO_CARTS
+    return Before(marks, False, every, key, NOTHING, None, others)
 
 
 def changed(profile: Profile, then: Before) -> dict[str, Interest | None]:
@@ -201,7 +205,7 @@ def changed(profile: Profile, then: Before) -> dict[str, Interest | None]:
         found |= then.all - wants.keys()
     if then.cart is not None:
         cart = profile.carts.get(then.cart)
-        lines, day = (frozenset(_lines(cart.data)), cart.at.date()) if cart is not None else (frozenset(), None)
+        lines, day = (frozenset(_lines(cart.data)), cart.at.date()) if cart is not None else (NOTHING, None)
         found |= then.lines ^ lines if day == then.day else then.lines | lines
         for id, gone in then.carts.items():
             if id not in profile.carts:
@@ -288,8 +292,10 @@ def _held(profile: Profile, product: str) -> datetime | None:
 
 def _lines(told: Any) -> list[str]:
     """The products in the lines of a cart or an order."""
-    items = told.get("items") if isinstance(told, dict) else None
-    if not isinstance(items, list):
-        return []
-    found = (item.get("product_id") for item in items[:LINES] if isinstance(item, dict))
-    return [id if isinstance(id, str) else str(id) for id in found if id is not None]
+    try:
+        found = [item["product_id"] for item in told["items"][:LINES]]
+    except (KeyError, TypeError, AttributeError):  # lines without a product, or none at all
+        items = told.get("items") if isinstance(told, dict) else None
+        lines = items[:LINES] if isinstance(items, list) else ()
+        found = [item.get("product_id") for item in lines if isinstance(item, dict)]
+    return found if None not in found else [id for id in found if id is not None]

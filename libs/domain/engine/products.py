@@ -20,9 +20,9 @@ def asks(program: Program) -> bool:
     return program.products or PRODUCT in program.asks
 
 
-def may_start(index: Shop, type: str) -> bool:
-    """Whether an event of this type may start such a scenario."""
-    return any(map(asks, index.triggers.get(type, ())))
+def starting(index: Shop) -> set[str]:
+    """The types of events that may start such a scenario."""
+    return {type for type, programs in index.triggers.items() if any(map(asks, programs))}
 
 
 def announces(index: Shop, kind: str) -> bool:

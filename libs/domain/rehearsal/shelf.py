@@ -50,6 +50,6 @@ class Shelf:
         if not self._products:
             return {}
         found = products.of_runs(SHOP, profile, self._registry)
-        if event is not None and products.may_start(self._registry.shop(SHOP), event.type):
+        if event is not None and event.type in products.starting(self._registry.shop(SHOP)):
             found |= {product_id(event) or ""}
         return {id: catalogue.view(self._products[id]) for id in found & self._products.keys()}

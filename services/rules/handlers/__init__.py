@@ -103,17 +103,18 @@ def wanted(
 ) -> set[catalogue.ProductKey]:
     """The products that scenarios may ask for as they are now: of runs that may begin, and of those that run."""
     found: set[catalogue.ProductKey] = set()
-    asking: set[str] = set()
+    asking: dict[str, set[str] | None] = {}
     for item in batch:
-        shop, index = item.envelope.shop, programs.shop(item.envelope.shop)
-        if not products.asked(index):
-            continue
-        asking.add(shop)
-        if isinstance(item.payload, EventOccurred) and products.may_start(index, item.envelope.type):
+        shop = item.envelope.shop
+        if shop not in asking:
+            index = programs.shop(shop)
+            asking[shop] = products.starting(index) if products.asked(index) else None
+        starting = asking[shop]
+        if starting and item.envelope.type in starting and isinstance(item.payload, EventOccurred):
             id = interest.product_id(Happened(item.envelope.type, item.envelope.time, "", item.payload.data))
             found |= {(shop, id)} if id is not None else set()
     for (shop, _), profile in profiles.items():
-        if shop in asking and profile.enrolments:
+        if asking.get(shop) is not None and profile.enrolments:
             found |= {(shop, id) for id in products.of_runs(shop, profile, programs)}
     return found
 

@@ -45,7 +45,8 @@ def rows(profile: Profile, *events: Happened) -> dict[str, str | None]:
     for one in events:
         then = interest.before(profile, one)
         learn(profile, one, views=True)
-        told |= {product: row and row.how for product, row in interest.changed(profile, then).items()}
+        found = interest.changed(profile, then) if then is not None else {}
+        told |= {product: row and row.how for product, row in found.items()}
     return told
 
 
@@ -102,7 +103,7 @@ def test_who_asks_nothing_of_products_has_no_note_of_what_was_bought() -> None:
     assert profile.wants == {}
 
 
-def test_rows_are_written_when_something_changes_and_once_a_day() -> None:
+def test_foundare_written_when_something_changes_and_once_a_day() -> None:
     profile = Profile()
     assert rows(profile, event("product.viewed")) == {"sofa": "v"}
     assert rows(profile, event("product.viewed", NOON + HOUR)) == {}
@@ -124,7 +125,7 @@ def test_what_makes_room_leaves_the_index() -> None:
     assert rows(profile, cart("c-9", at=NOON + DAY, id="cart-9")) == {"c-9": "c", "c-0": None}
 
 
-def test_everything_is_what_the_rows_would_be() -> None:
+def test_everything_is_what_the_foundwould_be() -> None:
     told = [event("product.viewed"), event("wishlist.added", id="lamp"), cart("sofa", "desk"), order("lamp")]
     profile = Profile()
     kept = {product: how for product, how in rows(profile, *told).items() if how}
