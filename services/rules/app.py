@@ -30,7 +30,6 @@ from services.rules.ticker.announcer import Announcer
 
 CACHED = 100_000_000
 """So many bytes of documents are kept in memory as profiles, where they take about six times as much."""
-READ = (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES, topics.CATALOG)
 ProfileKey = tuple[str, str]
 
 
@@ -165,12 +164,18 @@ def _received(sums: defaultdict[str, Counter[str]], records: Sequence[Record], p
                 sums[shop_of(record.headers)][name] += 1
 
 
+def _registry(file: str | None) -> Registry:
+    """No scenarios yet; the zones of the shops."""
+    registry = Registry()
+    for shop, told in shops.load(file).items():
+        registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
+    return registry
+
+
 async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     """Build the service."""
     settings = parts.settings
-    registry = Registry()
-    for shop, told in shops.load(settings.shops).items():
-        registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
+    registry = _registry(settings.shops)
     sweeper = Sweeper(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
     scorer = Scorer(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
 
@@ -192,7 +197,10 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     stream = Stream(
         bootstrap=settings.kafka_bootstrap,
         group="kurant-rules",
-        topics=[topic.name for topic in READ],
+        topics=[
+            topic.name
+            for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES, topics.CATALOG)
+        ],
         applier=applier,
         forget=rules.forget,
         read_first=(topics.EVENTS.name, topics.DUE.name),
