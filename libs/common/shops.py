@@ -7,13 +7,14 @@ shops:
 A shop that is not in it has no name, no address, and customers in UTC until something better is known of them.
 """
 
-from pathlib import Path
+import os
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from libs.common.errors import Misconfigured
+from libs.common.settings_file import SettingsFile
+
+VARIABLE = "KURANT_SHOPS"
 
 
 class Shop(BaseModel):
@@ -29,25 +30,27 @@ class Shop(BaseModel):
     @classmethod
     def _is_a_zone(cls, value: str | None) -> str | None:
         if value is not None and value not in available_timezones():
-            raise ValueError(f"{value} is no IANA time zone")
+            raise ValueError(f"{value} is no IANA time zone, such as Europe/Warsaw")
         return value
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shops: dict[str, Shop]
-
-
-def load(path: str | None) -> dict[str, Shop]:
-    """Shops by id; none without a file. Raises `Misconfigured` that names what is wrong."""
+def load(path: str | os.PathLike[str] | None) -> dict[str, Shop]:
+    """Shops by id; none without a file. Raises `Misconfigured` that says where it is wrong."""
     if path is None:
         return {}
-    try:
-        return dict(_File.model_validate(yaml.safe_load(Path(path).read_text("utf-8"))).shops)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise Misconfigured(f"KURANT_SHOPS {path}: {where}: {first['msg']}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Misconfigured(f"KURANT_SHOPS {path}: {type(error).__name__}") from None
+    file = SettingsFile.load(path, VARIABLE)
+    rows = file.value.get("shops") if isinstance(file.value, dict) else None
+    if not isinstance(rows, dict):
+        raise file.wrong("shops", "there must be a mapping `shops:` of `id: {name, url, timezone}`")
+    other = next((name for name in file.value if name != "shops"), None)
+    if other is not None:
+        raise file.wrong(other, f"'{other}' is not known; known: shops")
+    found: dict[str, Shop] = {}
+    for id, row in rows.items():
+        try:
+            found[id] = Shop.model_validate(row)
+        except ValidationError as error:
+            if error.errors()[0]["type"] == "string_pattern_mismatch":
+                raise file.wrong(f"shops/{id}/url", "url must be http://... or https://...") from None
+            raise file.misfit(f"shops/{id}", error, Shop.model_fields) from None
+    return found

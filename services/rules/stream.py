@@ -118,6 +118,9 @@ class _Consumer(FaustConsumer):
         self._unacked_messages.discard(message)
         return True
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust would report each partition that no message names: one message is a whole poll. `_watch` looks."""
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return iter([TP(*key) for key in self._applier.positions])
 
@@ -143,6 +146,9 @@ class _App(faust.App):
 
     applier: Applier
     on_seek: Callable[[], None]
+
+    def _create_directories(self) -> None:
+        """Nothing of Faust's is kept in files."""
 
     def _new_transport(self) -> FaustTransport:
         return _Transport(self.conf.broker_consumer, self)
@@ -230,6 +236,15 @@ class Stream:
         """The offset after the newest record of each partition of `topic` that is assigned here."""
         mine = [TP(*key) for key in self._applier.positions if key[0] == topic]
         found = await self._app.consumer.highwaters(*mine) if mine else {}
+        return {partition.partition: offset for partition, offset in found.items()}
+
+    async def all_ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The same for partitions of any process. Raises `Unavailable`."""
+        asked = [TP(topic, partition) for partition in partitions]
+        try:
+            found = await self._app.consumer.highwaters(*asked) if asked else {}
+        except Exception as error:  # whatever the client raises when the broker is away
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
         return {partition.partition: offset for partition, offset in found.items()}
 
     def _watch(self) -> None:

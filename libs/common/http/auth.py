@@ -5,15 +5,15 @@ import binascii
 import hmac
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
 from libs.common.db.keys import SCOPES, ApiKey
+from libs.common.http.demo import DEMO_KEY, DEMO_SHOP
 from libs.common.http.problem import Problem
 
-DEMO_KEY = "kurant-demo-key"
-DEMO_SHOP = "demo"
+__all__ = ["DEMO_KEY", "DEMO_SHOP", "REMEMBER", "Caller", "Gate", "Keys", "credential"]
 REMEMBER = 10.0
 """Seconds for which an answer about a key is remembered, so also the longest life of a revoked one."""
 
@@ -42,6 +42,14 @@ class Caller:
         if asked not in (None, self.shop):
             raise Problem(403, f"this key is not for shop {asked}")
         return self.shop
+
+    def within(self, asked: str | None) -> str | None:
+        """The shop that an answer keeps to; None, for a service that names none: all shops. Raises as `for_shop`."""
+        return None if self.shop is None and asked is None else self.for_shop(asked)
+
+    def platform(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What concerns all shops together: for a service; the key of a shop learns nothing of it (I9)."""
+        return told if self.shop is None else {}
 
 
 class Gate:
