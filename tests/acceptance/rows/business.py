@@ -47,14 +47,14 @@ STORIES = (
         scenario="quote-sent",
         happens=lambda it: [_quote(it, "sent", -2)],
         sent=("reminder",),
-        ends=(("quote", "expired", "too_late"),),
+        ends=(("quote", "expired", "late"),),
     ),
     Story(
         row="B15 C5",
         name="quote-taken",
         scenario="quote-sent",
         happens=lambda it: [_quote(it, "sent", -2), _quote(it, "accepted")],
-        ends=(("quote", "expired", "too_late"),),
+        ends=(("quote", "expired", "late"),),
         because="quote.accepted",
     ),
     Story(

@@ -47,7 +47,7 @@ STORIES = (
         scenario="abandoned-cart-by-value",
         happens=lambda it: [_cart(it, "200.00", 23.5)],
         sent=("second",),
-        ends=(("reminder", "expired", "too_late"),),
+        ends=(("reminder", "expired", "late"),),
         because="exit step",
     ),
     Story(
@@ -56,7 +56,7 @@ STORIES = (
         scenario="abandoned-cart-by-value",
         happens=lambda it: [_cart(it, "1000.00", 23.5)],
         sent=("advice",),
-        ends=(("reminder", "expired", "too_late"),),
+        ends=(("reminder", "expired", "late"),),
         because="waiting",
     ),
     Story(
@@ -65,7 +65,7 @@ STORIES = (
         scenario="abandoned-cart-by-value",
         happens=lambda it: [_cart(it, "1000.00", 71.5)],
         sent=("last",),
-        ends=(("reminder", "expired", "too_late"), ("advice", "expired", "too_late")),
+        ends=(("reminder", "expired", "late"), ("advice", "expired", "late")),
     ),
     Story(
         row="C2",
@@ -143,7 +143,7 @@ STORIES = (
         name="shipped-long-ago",
         scenario="shipped",
         happens=lambda it: [it.order("shipped", it.at(-1, "12:00"))],
-        ends=(("shipped", "expired", "too_late"),),
+        ends=(("shipped", "expired", "late"),),
     ),
     Story(
         row="D5 B2",
@@ -151,7 +151,7 @@ STORIES = (
         scenario="unfinished-registration",
         happens=lambda it: [it.does("profile.registration_started", it.at(-2, "07:00"))],
         sent=("second",),
-        ends=(("first", "expired", "too_late"),),
+        ends=(("first", "expired", "late"),),
     ),
 )
 

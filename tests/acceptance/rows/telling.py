@@ -123,7 +123,7 @@ class Told:
     def mails_of(self, story: Story) -> list[dict[str, Any]]:
         """The mails of the story's scenario, in the order of arrival."""
         ids = {row["message_id"] for row in self.rows(story)}
-        return [mail for mail in self.mails[story.name] if mail["headers"]["X-Kurant-Message"] in ids]
+        return [mail for mail in self.mails[story.name] if message_of(mail) in ids]
 
 
 def begin(platform: Running, stories: Iterable[Story]) -> Told:
@@ -179,6 +179,11 @@ def _all_came(told: Told, stories: Iterable[Story]) -> bool:
         if sum(mail["headers"]["Feedback-ID"].startswith(mine) for mail in found) < len(story.sent):
             return False
     return all(story.name in told.reacted for story in stories if story.reacts is not None)
+
+
+def message_of(mail: dict[str, Any]) -> str:
+    """The message that became this mail."""
+    return str(mail["headers"]["Message-ID"]).strip("<>").partition("@")[0]
 
 
 def get(url: str) -> httpx.Response:

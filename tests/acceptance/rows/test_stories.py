@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.rows.conftest import STORIES
-from tests.acceptance.rows.telling import Story, Told
+from tests.acceptance.rows.telling import Story, Told, message_of
 
 every = pytest.mark.parametrize("story", STORIES, ids=lambda one: f"{one.row.replace(' ', '-')}-{one.name}")
 
@@ -26,12 +26,12 @@ def test_the_outbox_holds_what_was_sent_and_what_was_not(told: Told, story: Stor
 def test_the_inbox_holds_what_was_sent_and_nothing_else(told: Told, story: Story) -> None:
     wanted = [row["message_id"] for row in told.rows(story) if row["end"] == "sent"]
     mails = told.mails_of(story)
-    assert [mail["headers"]["X-Kurant-Message"] for mail in mails] == wanted
+    assert [message_of(mail) for mail in mails] == wanted
     assert all(mail["to"] == [story.customer.email] for mail in mails)
     if story.mail:
         assert story.mail in mails[0]["text"]
     sent = [row["message_id"] for row in told.outbox[story.name] if row["end"] == "sent"]
-    assert sorted(mail["headers"]["X-Kurant-Message"] for mail in told.mails[story.name]) == sorted(sent)
+    assert sorted(message_of(mail) for mail in told.mails[story.name]) == sorted(sent)
 
 
 @every
