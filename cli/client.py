@@ -57,6 +57,9 @@ class Target:
         """The console's decoded answer; raises `Refused`, or `CliError` when it does not answer."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
         answer = request(method, self.console + path, self.key, json=json, params=given)
+        if answer.status_code == 401 and self.local:
+            told = "is not the file that this platform was started with: put it back, or start the platform again"
+            raise CliError(f"{self.local.secrets} {told}")
         return decoded(answer)
 
     def ingest_key(self, shop: str | None) -> str:

@@ -18,8 +18,10 @@ from cli.client import Away, Refused, Target, Unreachable, decoded, request
 from cli.terminal import OUT, CliError, line, show_table
 from libs.common.clock import PlatformClock
 from libs.common.http.demo import DEMO_KEY, DEMO_SHOP
+from libs.common.settings_file import shown
 
-COLUMNS = ("customer", "the story", "platform time", "what became of it", "why")
+STORY = "the story"
+COLUMNS = ("customer", STORY, "platform time", "what became of it", "why")
 LOOK = 0.7
 """Real seconds between looks at the outbox."""
 SETTLE = 45.0
@@ -78,8 +80,9 @@ class Demo:
             line("")
             show_table(COLUMNS, [row.cells() for row in self.rows()], title="What was sent, and what was not")
             line("")
-            line(f"The demo day is over. The mails are at {self.inbox}; `kurant outbox` and `kurant explain` say more.")
-            line("The platform runs on; Ctrl-C stops it.")
+            where = f" --data {shown(self.target.local.path)}" if self.target.local else ""
+            line(f"The demo day is over; the platform runs on, Ctrl-C stops it. The mails are at {self.inbox}")
+            line(f"More: kurant outbox{where}; kurant explain{where} --email {self.day.customers[0].email}")
 
     def _play(self) -> None:
         for call in self.day.calls:
@@ -161,10 +164,10 @@ class Demo:
         except (Refused, Away):
             return
         self._watched = {name: left - 1 for name, left in self._watched.items() if left > 1}
-        if self._live is not None:
-            self._live.update(_table([self._sent(row).cells() for row in rows]), refresh=True)
-            return
-        news = [self._sent(row) for row in rows if row["end"] != "pending"] + ended
+        sent = [self._sent(row) for row in rows if row["end"] != "pending"]
+        if self._live is not None and rows:
+            self._live.update(_table([self._sent(row) for row in rows]), refresh=True)
+        news = ended if self._live is not None else [*sent, *ended]
         for row in sorted(news, key=lambda row: row.at or ""):
             if (key := (row.customer, row.what, row.at or "")) not in self._told:
                 self._told.add(key)
@@ -207,10 +210,11 @@ class Demo:
         return found
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(*COLUMNS)
+def _table(rows: Sequence[Row]) -> Table:
+    """The table that fills while the day plays, below its lines."""
+    table = Table(*(column for column in COLUMNS if column != STORY))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(row.customer, words.when(row.at), row.what, row.why)
     return table
 
 

@@ -60,7 +60,7 @@ def outcome(row: dict[str, Any]) -> tuple[str, str]:
     """What became of a message (a row of the outbox), and why."""
     message, end, reason = row["message"], row["end"], row["reason"] or ""
     if end == "sent":
-        after = f"{DUE[message]} after the cart was left, and nothing bought" if message in DUE else ""
+        after = f"{DUE[message]} after the cart, not bought" if message in DUE else ""
         return f"{message} mail sent", after
     if end == "pending":
         return f"{message} mail on its way", ""
@@ -71,4 +71,4 @@ def outcome(row: dict[str, Any]) -> tuple[str, str]:
 def ending(scenario: str, because: str) -> tuple[str, str]:
     """What the end of a run of a scenario means, and why."""
     why = f"{WHY_ENDED[because]}: {because}" if because in WHY_ENDED else because
-    return f"{scenario} ends, no more mails", why
+    return f"{scenario} {'is through' if because == 'completed' else 'ends, no more mails'}", why
