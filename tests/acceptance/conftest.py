@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance import shelf
 from tests.acceptance import stories as told
 from tests.support.running import Running, free_base
 
 SPEED = 2880.0
 """Three days in a minute and a half: what a scenario calls too late is seconds, on a busy machine with two cores."""
 SCENARIOS = Path(__file__).with_name("scenarios")
-ORDER = ("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "restart", "privacy", "end")
+ORDER = (
+    *("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "products", "restart"),
+    *("privacy", "end"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +47,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session", autouse=True)
 def begun(platform: Running) -> told.Stories:
     """The stories, set in motion."""
+    shelf.begin(platform)
     return told.begin(platform)
 
 

@@ -15,10 +15,11 @@ from libs.domain.engine import due, events, explain
 from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Request, Turn
-from libs.domain.rehearsal.model import EVERY, Consents, Move, Rehearsal, Seen
+from libs.domain.rehearsal.model import EVERY, Consents, Json, Move, Rehearsal, Seen
+from libs.domain.rehearsal.shelf import Shelf
 from libs.domain.rehearsal.stage import SHOP, Stage
 from libs.domain.scenario import match
-from libs.domain.template import CompiledMessage, TemplateError, pick, render
+from libs.domain.template import MAY_LACK, CompiledMessage, TemplateError, pick, render
 
 SOURCE = f"/shops/{SHOP}/test"
 LINKS = {"unsubscribe_url": "https://shop.example/u/1", "preferences_url": "https://shop.example/p/1"}
@@ -68,6 +69,7 @@ class World:
         self._number = count()
         self._known: dict[str, tuple[str, int, int]] = {}
         self._sent: dict[str, Request] = {}
+        self._shelf = Shelf(self._registry)
         self.played = Played()
 
     def play(self) -> Played:
@@ -95,6 +97,8 @@ class World:
 
     def _move(self, move: Move) -> None:
         changes = self._agree(move.consents, move.at, move.arrives)
+        if move.product:
+            self._tell(move.product, move.arrives)
         if move.type:
             self._happen(move)
         for change in changes:  # rules hears of them from consent, so after the event that brought them
@@ -115,8 +119,15 @@ class World:
         for _ in range(move.repeat + 1):
             self._event(happened, move.arrives, digest)
 
+    def _tell(self, product: Json, now: datetime) -> None:
+        """A product is told; if it is back in stock or cheaper, so is the customer, as rules does it."""
+        words, changes = self._shelf.take(self._profile, product, now)
+        self._note("event", now, name=words)
+        for happened, digest in changes:
+            self._event(happened, now, digest)
+
     def _event(self, happened: Happened, now: datetime, digest: int = 0) -> None:
-        turn = self._turn(now)
+        turn = self._turn(now, happened)
         turn.cause_at = now
         fresh = events.on_event(turn, happened, digest, None)
         words = ("" if now == happened.time else "late") if fresh else "again"
@@ -163,13 +174,14 @@ class World:
             due.on_due(turn, step)
             self._settle(turn)
 
-    def _turn(self, now: datetime) -> Turn:
+    def _turn(self, now: datetime, event: Happened | None = None) -> Turn:
         return Turn(
             shop=SHOP,
             profile_id=self._id or ids.derive("profile", SHOP, "rehearsal", 0),
             profile=self._profile,
             programs=self._registry,
             now=now,
+            products=self._shelf.asked(self._profile, event),
         )
 
     def _settle(self, turn: Turn) -> None:
@@ -299,7 +311,7 @@ def _rendered(message: CompiledMessage, request: Request, channel: str) -> Fate:
     """The message as the customer gets it. The context travels as JSON, as it does on Kafka."""
     context = msgspec.json.decode(msgspec.json.encode(request.context))
     try:
-        made = render(message, {"coupon": {}, **context, **LINKS, "shop": {"id": SHOP}})
+        made = render(message, {**MAY_LACK, **context, **LINKS, "shop": {"id": SHOP}})
     except TemplateError as error:
         return Fate("failed", f"{FAULT}{error}", channel)
     return Fate("sent", "", channel, message.language or "", made.subject, made.text)
