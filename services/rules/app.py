@@ -30,6 +30,7 @@ from services.rules.ticker.announcer import Announcer
 
 CACHED = 100_000_000
 """So many bytes of documents are kept in memory as profiles, where they take about six times as much."""
+READ = (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES, topics.CATALOG)
 ProfileKey = tuple[str, str]
 
 
@@ -191,10 +192,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     stream = Stream(
         bootstrap=settings.kafka_bootstrap,
         group="kurant-rules",
-        topics=[
-            topic.name
-            for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES, topics.CATALOG)
-        ],
+        topics=[topic.name for topic in READ],
         applier=applier,
         forget=rules.forget,
         read_first=(topics.EVENTS.name, topics.DUE.name),
