@@ -107,12 +107,17 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
 
 
 def _happened(turn: Turn, enrolment: Enrolment, program: Program, step: Await, deadline: datetime) -> datetime | None:
-    """When the event that is waited for happened first after the wait began; by its own time, whenever it came."""
+    """When the event that is waited for happened first after the wait began; by its own time, whenever it came.
+
+    At the moment of the trigger itself another type of event counts too: consents that came with it are told apart.
+    """
     track = turn.profile.tracks.get(step.event)
     if track is None:
         return None
+    began, trigger = enrolment.at, enrolment.trigger
+    first = track.since(began) if trigger.time == began and trigger.type != step.event else track.after(began)
     scope = turn.scope_of(enrolment) if step.where is not None else {}
-    for place in range(track.after(enrolment.at), len(track.times)):
+    for place in range(first, len(track.times)):
         if track.times[place] > deadline:
             return None
         if step.of is not None and not _is_of(track.fields(place), enrolment, program, step.of):

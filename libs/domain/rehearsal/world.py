@@ -77,7 +77,8 @@ class World:
         given = self._test.given
         if self._id is None:
             self.played.faults.append(("given/arms", "no split of these scenarios draws these arms"))
-        self._agree(given.consents, given.at, given.at)
+        for change in self._agree(given.consents, given.at, given.at):
+            self._permit(change, given.at, given.at)
         if given.traits:
             self._event(Happened(type="profile.updated", time=given.at, id="given", data=given.traits), given.at)
         for move in given.past:
@@ -95,12 +96,15 @@ class World:
         return self.played
 
     def _move(self, move: Move) -> None:
-        if move.consents:
-            self._agree(move.consents, move.at, move.arrives)
+        changes = self._agree(move.consents, move.at, move.arrives)
         if move.product:
             self._tell(move.product, move.arrives)
-        if not move.type:
-            return
+        if move.type:
+            self._happen(move)
+        for change in changes:  # rules hears of them from consent, so after the event that brought them
+            self._permit(change, move.at, move.arrives)
+
+    def _happen(self, move: Move) -> None:
         data = move.data
         if move.of:
             request = self._sent.get(move.of)
@@ -130,8 +134,9 @@ class World:
         self._note("event", now, name=happened.type, because=words)
         self._settle(turn)
 
-    def _agree(self, told: Consents, at: datetime, now: datetime) -> None:
-        """Words about permissions; of several the newest stands, as consent has it. Rules hears of each change."""
+    def _agree(self, told: Consents, at: datetime, now: datetime) -> list[dict[str, Any]]:
+        """Words about permissions; of several the newest stands, as consent has it. What changed by them."""
+        changes: list[dict[str, Any]] = []
         for (channel, purpose), status in told.items():
             known = {name for way, name in self._states if way == channel} | self._stage.purposes()
             for name in sorted(known) if purpose == EVERY else [purpose]:
@@ -142,14 +147,16 @@ class World:
                 if stands is not None and (after.status, after.at) == (stands.status, stands.at):
                     continue
                 self._note("event", now, name="consent", because=f"{name} by {channel} {status}")
-                self._permit({"channel": channel, "purpose": name, "status": status, "because": "shop"}, now)
+                changes.append({"channel": channel, "purpose": name, "status": status, "because": "shop"})
+        return changes
 
-    def _permit(self, data: dict[str, Any], now: datetime) -> None:
+    def _permit(self, data: dict[str, Any], at: datetime, now: datetime) -> None:
+        """Rules hears of a change that was said at `at`."""
         digest = ids.event_digest(SHOP, "/kurant/consent", str(next(self._number)))
         states = ((way, name, state.status) for (way, name), state in self._states.items())
         consents = {way: {name: str(status) for name, status in of.items()} for way, of in picture(states).items()}
         turn = self._turn(now)
-        due.on_permission(turn, Happened(CHANGED, now, f"{digest:015x}", data), digest, consents)
+        due.on_permission(turn, Happened(CHANGED, at, f"{digest:015x}", data), digest, consents)
         self._settle(turn)
 
     def _run(self, until: datetime) -> None:
