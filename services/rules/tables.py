@@ -35,7 +35,7 @@ SELECT name, sum(value)::bigint AS value FROM (
     SELECT name, value FROM rules.tally WHERE $1::text IS NULL OR shop = $1
     UNION ALL
     SELECT name, value FROM rules.counter WHERE $1::text IS NULL
-) AS c GROUP BY name
+) AS c WHERE starts_with(name, coalesce($2, 'at:')) = ($2 IS NOT NULL) GROUP BY name
 """
 
 KEEP = """

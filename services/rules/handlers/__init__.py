@@ -350,3 +350,13 @@ def write_ended(enrolment: Enrolment) -> bytes:
 def read_ended(document: bytes) -> Enrolment:
     """The enrolment again."""
     return state.decode_enrolment(document)
+
+
+def running(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Enrolments that wait, by version and step, from the counts of them (`run.place`)."""
+    found = []
+    for name, count in counts.items():
+        version, _, step = name.rpartition("@")[2].partition(":")
+        if count > 0:
+            found.append({"version": int(version), "step": step, "enrolments": count})
+    return sorted(found, key=lambda row: (row["version"], row["step"]))
