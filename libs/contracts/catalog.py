@@ -68,7 +68,7 @@ def told(data: Json, received_at: datetime) -> ProductTold:
     try:
         shape = msgspec.convert(data, Product, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise misfit(str(error), "") from None
+        raise misfit(error, Product, "") from None
     product_id = str(shape.product_id)
     if not product_id.isprintable() or not product_id.strip():
         raise Misfit("product_id", "is empty or holds a control character")

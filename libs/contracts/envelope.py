@@ -70,6 +70,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             raise MalformedRecord(f"a header is unreadable: {error}") from None
 
 
+def shop_of(headers: Iterable[tuple[str, bytes]]) -> str:
+    """The shop that a record is of, as far as it can be told; empty when it cannot."""
+    return next((value.decode("utf-8", "replace") for name, value in headers if name == "ce_shop"), "").replace(
+        "\0", ""
+    )
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of every payload. `TYPE` is its CloudEvents type (empty where the type varies, as for events)."""
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, get_args
 
 import msgspec
 from fastapi import FastAPI
 
+from libs.common import shops
 from libs.common.bus.consumer import Loop
 from libs.common.bus.kafka import Producer
 from libs.common.bus.records import Outcome, Record
@@ -19,6 +19,7 @@ from libs.common.secrets import Secrets
 from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import CONSENT_DECISIONS
 from libs.contracts import topics
+from libs.contracts.contacts import Channel
 from libs.domain.consent.address import comparable, tidy
 from libs.domain.consent.choices import Choose, all_off, chosen
 from libs.domain.consent.state import (
@@ -46,8 +47,6 @@ LOCK_WAIT = 1_000
 LATER = timedelta(seconds=5)
 """After which (platform time) a decision that was put off may be asked again."""
 DRAINED = 500
-Channel = Literal["email", "sms", "push", "whatsapp", "viber"]
-CHANNELS: tuple[str, ...] = get_args(Channel)
 
 
 class Consents:
@@ -345,7 +344,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         clock=parts.clock,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping, "partitions": loop.ready},
     )
-    routes.install(app, parts, loop, consents)
+    names = {id: shop.name for id, shop in shops.load(parts.settings.shops).items()}
+    routes.install(app, parts, loop, consents, names)
 
     async def consume() -> None:
         await loop.run(parts.stop)

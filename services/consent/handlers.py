@@ -11,8 +11,9 @@ import msgspec
 from libs.common.bus.records import Outgoing, Record, outgoing
 from libs.contracts import topics
 from libs.contracts.consent_changes import ConsentChanged
-from libs.contracts.contacts import Contact, ContactsTold, ProfileMerged
+from libs.contracts.contacts import Channel, Contact, ContactsTold, ProfileMerged
 from libs.contracts.envelope import Envelope, MalformedRecord
+from libs.contracts.event_types.events import Purpose
 from libs.domain import ids
 from libs.domain.consent.address import tidy
 from libs.domain.consent.decision import judge
@@ -107,8 +108,8 @@ def _add_addresses(
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One consent in the words of a person or a shop. The shape of `ConsentTold` too."""
 
-    channel: Literal["email", "sms", "push", "whatsapp", "viber"]
-    purpose: str
+    channel: Channel
+    purpose: Purpose
     status: Status
     clause: str | None = None
     text: str | None = None

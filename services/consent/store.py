@@ -6,6 +6,7 @@ decision before or after every withdrawal (I2).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from services.consent.handlers import Change, Judged
 
 Mode = Literal["UPDATE OF p", "SHARE OF p", "SHARE OF p SKIP LOCKED"]
 """To change, to judge, to judge what nobody is changing."""
+WORD = ("status", "at", "seq", "hash")
+"""What is stored of a word that stands, and of the one beside it."""
 DRAIN_LOCK = 0x4B55434F4E53  # "KUCONS"
 BUSY = asyncpg.LockNotAvailableError
 
@@ -65,19 +68,24 @@ async def patience(connection: Connection, milliseconds: int) -> None:
 async def states(connection: Connection, keys: Collection[ProfileKey]) -> dict[StateKey, State]:
     """Everything that stands for these profiles."""
     rows = await connection.fetch(tables.STATES, *_pairs(keys))
-    return {
-        (row["shop"], str(row["profile"]), row["channel"], row["purpose"]): State(
-            status=row["status"], at=row["at"], seq=row["seq"], hash=row["hash"]
-        )
-        for row in rows
-    }
+    return {(row["shop"], str(row["profile"]), row["channel"], row["purpose"]): _state(row) for row in rows}
+
+
+def _state(row: asyncpg.Record) -> State:
+    found = State(status=row["status"], at=row["at"], seq=row["seq"], hash=row["hash"])
+    beside = {name: row[f"beside_{name}"] for name in WORD}
+    return found if beside["status"] is None else replace(found, beside=State(**beside))
 
 
 async def save_states(connection: Connection, after: Mapping[StateKey, State]) -> None:
     """Store what stands."""
     if after:
-        rows = [(*key, state.status, state.at, state.seq, state.hash) for key, state in sorted(after.items(), key=_key)]
+        rows = [(*key, *_word(state), *_word(state.beside)) for key, state in sorted(after.items(), key=_key)]
         await connection.execute(tables.SAVE_STATES, *_columns(rows))
+
+
+def _word(state: State | None) -> list[Any]:
+    return [getattr(state, name, None) for name in WORD]
 
 
 def _key(item: tuple[StateKey, State]) -> StateKey:
@@ -153,15 +161,15 @@ async def told(connection: Connection, changes: Sequence[Change]) -> None:
     await connection.execute(tables.TOLD, [c.id for c in changes])
 
 
-async def register_rows(connection: Connection) -> int:
+async def register_rows(connection: Connection, shop: str | None) -> int:
     """How many rows all chains have."""
-    found: int = await connection.fetchval(tables.SIZES)
+    found: int = await connection.fetchval(tables.SIZES, shop)
     return found
 
 
-async def waiting(connection: Connection) -> int:
-    """How many changes are not published yet."""
-    found: int = await connection.fetchval(tables.WAITING)
+async def waiting(connection: Connection, shop: str | None) -> int:
+    """How many changes are not published yet, of one shop or of all."""
+    found: int = await connection.fetchval(tables.WAITING, shop)
     return found
 
 

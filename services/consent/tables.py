@@ -26,17 +26,21 @@ WHERE p.shop = m.shop AND (p.profile = m.loser OR p.into_profile = m.loser)
 """
 
 STATES = """
-SELECT s.shop, s.profile, s.channel, s.purpose, s.status, s.at, s.seq, s.hash
+SELECT s.shop, s.profile, s.channel, s.purpose, s.status, s.at, s.seq, s.hash,
+    s.beside_status, s.beside_at, s.beside_seq, s.beside_hash
 FROM unnest($1::text[], $2::uuid[]) AS w (shop, profile)
 JOIN consent.state AS s ON s.shop = w.shop AND s.profile = w.profile
 """
 
 SAVE_STATES = """
-INSERT INTO consent.state (shop, profile, channel, purpose, status, at, seq, hash)
+INSERT INTO consent.state (shop, profile, channel, purpose, status, at, seq, hash, beside_status, beside_at, beside_seq,
+    beside_hash)
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[],
-    $8::bytea[])
+    $8::bytea[], $9::text[], $10::timestamptz[], $11::bigint[], $12::bytea[])
 ON CONFLICT (shop, profile, channel, purpose) DO UPDATE
-SET status = excluded.status, at = excluded.at, seq = excluded.seq, hash = excluded.hash
+SET status = excluded.status, at = excluded.at, seq = excluded.seq, hash = excluded.hash,
+    beside_status = excluded.beside_status, beside_at = excluded.beside_at, beside_seq = excluded.beside_seq,
+    beside_hash = excluded.beside_hash
 """
 
 DROP_STATES = """
@@ -167,8 +171,8 @@ SELECT (SELECT count(*) FROM contacts) AS addresses, (SELECT count(*) FROM evide
 CHAIN_ROWS = "SELECT seq, hash FROM consent.chain WHERE shop = $1"
 LOCK_DRAIN = "SELECT pg_advisory_xact_lock($1)"
 TOLD = "DELETE FROM consent.outbox WHERE id = ANY($1::bigint[])"
-WAITING = "SELECT count(*) FROM consent.outbox"
+WAITING = "SELECT count(*) FROM consent.outbox WHERE $1::text IS NULL OR shop = $1"
 POSITIONS = "SELECT partition, next_offset FROM consent.consumer_offset WHERE topic = $1"
 ROOT = "SELECT coalesce(into_profile, profile) FROM consent.profile WHERE shop = $1 AND profile = $2"
 ALIASES = "SELECT profile FROM consent.profile WHERE shop = $1 AND (profile = $2 OR into_profile = $2) ORDER BY 1"
-SIZES = "SELECT coalesce(sum(seq), 0)::bigint FROM consent.chain"
+SIZES = "SELECT coalesce(sum(seq), 0)::bigint FROM consent.chain WHERE $1::text IS NULL OR shop = $1"

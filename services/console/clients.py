@@ -68,15 +68,21 @@ class Peers:
             await asyncio.sleep(LOOK_AGAIN)
         return False
 
-    async def how(self, service: str) -> tuple[bool, dict[str, Any] | None]:
-        """Whether a service is ready, and its own status (None: it did not say). Never raises."""
-        ready, told = await asyncio.gather(self._quietly(service, "/readyz"), self._quietly(service, "/v1/status"))
+    async def how(self, service: str, shop: str | None = None) -> tuple[bool, dict[str, Any] | None]:
+        """Whether a service is ready, and its own status, or what of it is a shop's (None: it did not say).
+
+        Never raises.
+        """
+        ready, told = await asyncio.gather(
+            self._quietly(service, "/readyz"), self._quietly(service, "/v1/status", shop)
+        )
         return ready is not None, told
 
-    async def _quietly(self, service: str, path: str) -> dict[str, Any] | None:
+    async def _quietly(self, service: str, path: str, shop: str | None = None) -> dict[str, Any] | None:
+        params = {"shop": shop} if shop is not None else None
         try:
             async with asyncio.timeout(PATIENCE):
-                told = await self._clients[service].ask("GET", path)
+                told = await self._clients[service].ask("GET", path, params=params)
         except (Unavailable, Problem, TimeoutError):
             return None
         return told if isinstance(told, dict) else None

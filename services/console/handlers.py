@@ -249,16 +249,23 @@ def different(kind: Kind, before: Files | None, files: Files) -> list[dict[str, 
     return [] if before is None else [one.shown() for one in compare(before, files, kind.main)]
 
 
-def audit(rules: Mapping[str, Any], scheduler: Mapping[str, Any], dispatch: Mapping[str, Any]) -> dict[str, Any]:
-    """The sums of three rooms side by side (docs/adr/0009): what one counted in, the others must have at hand."""
-    events = {name: rules["events"][name] for name in ("received", *SUMS)}
+def audit(
+    rules: Mapping[str, Any], scheduler: Mapping[str, Any], dispatch: Mapping[str, Any], ingest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The sums of four rooms side by side (docs/adr/0009): what one counted in, the others must have at hand.
+
+    Events that ingest took and did not pass on come on top of those that rules has read.
+    """
+    events = {name: rules["events"][name] + ingest["events"].get(name, 0) for name in ("received", *SUMS)}
+    events["received"] += ingest["events"]["stopped"]
     steps = {name: rules["steps"][name] for name in ("scheduled", *FATES[:-1])} | {"pending": scheduler["pending"]}
     messages = {"requested": rules["messages"]["requested"]} | {name: dispatch["messages"][name] for name in ENDS}
     events["difference"] = events["received"] - sum(events[name] for name in SUMS)
     steps["difference"] = steps["scheduled"] - sum(steps[name] for name in FATES)
     messages["difference"] = messages["requested"] - sum(messages[name] for name in ENDS)
-    lag = {name: lag_of(told) for name, told in (("rules", rules), ("scheduler", scheduler), ("dispatch", dispatch))}
+    told = {"rules": rules, "scheduler": scheduler, "dispatch": dispatch, "ingest": ingest}
     ok = not any(part["difference"] for part in (events, steps, messages))
+    lag = {name: lag_of(one) for name, one in told.items()}
     return {"ok": ok, "events": events, "steps": steps, "messages": messages, "lag": lag}
 
 

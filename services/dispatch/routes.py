@@ -11,6 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.common.bus.consumer import Loop
 from libs.common.errors import Unavailable
+from libs.common.http import examples
+from libs.common.http.openapi import Content, door, json, text
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from libs.common.secrets import BadToken
@@ -48,20 +50,31 @@ def _for_customers(app: FastAPI, parts: Parts, told: Callable[[], None]) -> None
         except Unavailable as error:
             log.warning("not counted", kind=kind, message=message, error=str(error))
 
-    @app.api_route("/r/{token}", methods=["GET", "HEAD"], tags=["customers"], include_in_schema=False)
     async def clicked(request: Request, token: str) -> Response:
         """A link of a mail: to where it says, and nowhere else."""
         message, target = _click(parts, token)
         await note(request, message, "clicked", target)
         return RedirectResponse(target, 302, headers=UNCACHED)
 
-    @app.api_route("/o/{token}", methods=["GET", "HEAD"], tags=["customers"], include_in_schema=False)
     async def opened(request: Request, token: str) -> Response:
         """The pixel of a mail."""
         await note(request, _open(parts, token), "opened", None)
         return Response(GIF, media_type="image/gif", headers=UNCACHED)
 
-    @app.post("/v1/reports/{gateway}", tags=["customers"])
+    redirects: dict[int, Content | None] = {302: None}
+    pictures: dict[int, Content | None] = {200: text("image/gif")}
+    for path, touched, gives in (("/r/{token}", clicked, redirects), ("/o/{token}", opened, pictures)):
+        app.add_api_route(
+            path,
+            touched,
+            methods=["GET", "HEAD"],
+            status_code=next(iter(gives)),
+            response_class=Response,
+            tags=["customers"],
+            **door(scope=None, gives=gives, errors=(404,)),
+        )
+
+    @app.post("/v1/reports/{gateway}", tags=["customers"], **door(scope=None, gives={200: None}, errors=(404,)))
     async def report(gateway: str) -> None:
         """Delivery reports; the gateways of this version send none."""
         raise Problem(404, f"gateway {gateway} has no delivery reports: smtp and file give none in this version")
@@ -91,7 +104,7 @@ def _is_prefetch(headers: Mapping[str, str]) -> bool:
 
 
 def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
-    @app.get("/v1/outbox")
+    @app.get("/v1/outbox", tags=["messages"], **door(scope="read", gives={200: json([examples.OUTBOX])}, errors=(422,)))
     async def outboxed(
         request: Request,
         shop: str | None = None,
@@ -105,7 +118,11 @@ def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
         async with parts.database.connection() as connection:
             return await store.outbox(connection, own, profile, channel, limit)
 
-    @app.get("/v1/webhook-secret")
+    @app.get(
+        "/v1/webhook-secret",
+        tags=["messages"],
+        **door(scope="admin", gives={200: json({"shop": "demo", "secret": "whsec_…", "older": []})}, errors=(422,)),
+    )
     async def webhook_secret(request: Request, shop: str | None = None) -> Response:
         """With what calls of the shop's web addresses are signed (Standard Webhooks), older ones too."""
         caller = await parts.gate.caller(request, "admin")
@@ -114,18 +131,33 @@ def _for_others(app: FastAPI, parts: Parts, loop: Loop) -> None:
         told = {"shop": own, "secret": newest, "older": older}
         return Response(msgspec.json.encode(told), media_type="application/json", headers=UNCACHED)
 
-    @app.get("/v1/audit")
-    async def audited(request: Request) -> dict[str, Any]:
-        await parts.gate.caller(request, "admin")
+    @app.get(
+        "/v1/audit",
+        tags=["operation"],
+        **door(scope="admin", gives={200: json({"messages": examples.MESSAGES, "lag": 0})}, errors=(422,)),
+    )
+    async def audited(request: Request, shop: str | None = None) -> dict[str, Any]:
+        """How many messages came to which end, counted one by one; of one shop, or of all."""
+        caller = await parts.gate.caller(request, "admin")
+        own = caller.within(shop)
         async with parts.database.connection() as connection:
-            found = await store.sums(connection)
+            found = await store.sums(connection, own)
         sums = {state: found.get(state, 0) for state in ENDS}
         sums["pending"] = sum(found.values()) - sum(sums.values())
-        return {"messages": sums, "lag": sum(loop.lag().values())}
+        return caller.platform({"lag": sum(loop.lag().values())}) | {"messages": sums}
 
-    @app.get("/v1/status")
-    async def status(request: Request) -> dict[str, Any]:
-        await parts.gate.caller(request, "read")
+    @app.get(
+        "/v1/status",
+        tags=["operation"],
+        **door(scope="read", gives={200: json({"pending": 1, "lag": 0})}, errors=(422,)),
+    )
+    async def status(request: Request, shop: str | None = None) -> dict[str, Any]:
+        """How many messages wait or are under way, and how many requests are still to be read.
+
+        The key of a shop sees its own, and no lag: that is of all shops together.
+        """
+        caller = await parts.gate.caller(request, "read")
+        own = caller.within(shop)
         async with parts.database.connection() as connection:
-            waiting = await store.waiting(connection)
-        return {"lag": sum(loop.lag().values()), "pending": waiting}
+            waiting = await store.waiting(connection, own)
+        return caller.platform({"lag": sum(loop.lag().values())}) | {"pending": waiting}

@@ -81,7 +81,7 @@ SELECT EXISTS (
 """
 
 WAITING = " + ".join(
-    f"(SELECT count(*) FROM dispatch.message WHERE {which})"
+    f"(SELECT count(*) FROM dispatch.message WHERE {which} AND ($1::text IS NULL OR shop = $1))"
     for which in (
         *(f"state = 'pending' AND {queue}" for queue in QUEUES.values()),
         "state IN ('claimed', 'sending')",
@@ -372,13 +372,15 @@ async def outbox(
     return [dict(row) for row in rows]
 
 
-async def sums(connection: Connection) -> dict[str, int]:
-    """How many messages are in each state, counted row by row."""
-    rows = await connection.fetch("SELECT state, count(*) AS n FROM dispatch.message GROUP BY state", timeout=600)
+async def sums(connection: Connection, shop: str | None = None) -> dict[str, int]:
+    """How many messages of one shop or of all are in each state, counted row by row."""
+    which = "" if shop is None else "WHERE shop = $1"
+    query = f"SELECT state, count(*) AS n FROM dispatch.message {which} GROUP BY state"
+    rows = await connection.fetch(query, *([] if shop is None else [shop]), timeout=600)
     return {row["state"]: row["n"] for row in rows}
 
 
-async def waiting(connection: Connection) -> int:
-    """How many messages wait or are under way."""
-    found: int = await connection.fetchval(f"SELECT {WAITING}")
+async def waiting(connection: Connection, shop: str | None = None) -> int:
+    """How many messages of one shop or of all wait or are under way."""
+    found: int = await connection.fetchval(f"SELECT {WAITING}", shop)
     return found

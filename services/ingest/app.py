@@ -20,17 +20,24 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         secrets=parts.secrets,
     )
     drainer = Drain(database=parts.database, intake=intake, clock=parts.clock)
+    inbox = Inbox(intake)
     loop = Loop(
         schema="ingest",
         topics=[topics.INBOX],
         bootstrap=parts.settings.kafka_bootstrap,
         database=parts.database,
         producer=parts.producer,
-        handle=Inbox(intake).handle,
+        handle=inbox.handle,
+        refused=inbox.refused,
         max_records=500,
         instance=parts.settings.instance,
     )
-    app = build("ingest", clock=parts.clock, checks={"database": parts.database.ping})
+    app = build(
+        "ingest",
+        clock=parts.clock,
+        checks={"database": parts.database.ping},
+        spared={"kafka": parts.producer.ping, "partitions": loop.ready},
+    )
     routes.install(app, parts, intake, lambda: sum(loop.lag().values()), loop.unread)
 
     async def consume() -> None:

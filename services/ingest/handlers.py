@@ -366,3 +366,11 @@ def shop_of(event: Any) -> str:
     if named is None or not named[1].isprintable() or len(named[1]) > 100:
         raise Invalid("source", "must be /shops/<shop>/...")
     return named[1]
+
+
+def claimed_shop(event: Any) -> str:
+    """The shop that an event which cannot be used says it is of; empty when that cannot be read either."""
+    try:
+        return shop_of(event)
+    except Invalid:
+        return ""

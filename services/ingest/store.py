@@ -5,7 +5,7 @@ the signpost from a profile that ended and the list of merges that Kafka has not
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -100,6 +100,14 @@ WHERE m.shop = w.shop AND m.profile = w.profile AND m.into_profile = w.into_prof
 RESOLVE = """
 SELECT i.profile FROM unnest($2::bytea[]) WITH ORDINALITY AS w (digest, place)
 JOIN ingest.identifier AS i ON i.shop = $1 AND i.digest = w.digest ORDER BY w.place LIMIT 1
+"""
+
+COUNT = """
+WITH mode AS MATERIALIZED (SELECT set_config('synchronous_commit', $4, true))
+INSERT INTO ingest.tally AS t (shop, name, slot, value)
+SELECT n.shop, n.name, pg_backend_pid() % 16, n.value
+FROM mode, unnest($1::text[], $2::text[], $3::bigint[]) AS n (shop, name, value)
+ON CONFLICT (shop, name, slot) DO UPDATE SET value = t.value + excluded.value
 """
 
 
@@ -246,9 +254,28 @@ async def waiting(connection: Connection) -> bool:
     return found
 
 
-async def count_spilled(connection: Connection) -> int:
-    """How many events wait for Kafka."""
-    found: int = await connection.fetchval("SELECT count(*) FROM ingest.spill")
+async def count(connection: Connection, sums: Mapping[tuple[str, str], int], *, durably: bool = True) -> None:
+    """Add to each shop's audited sums (shop and name -> how many)."""
+    rows = [(shop, name, value) for (shop, name), value in sorted(sums.items()) if value]
+    if rows:
+        shops, names, values = zip(*rows, strict=True)
+        await connection.execute(COUNT, shops, names, values, "on" if durably else "off")
+
+
+async def counters(connection: Connection, shop: str | None) -> dict[str, int]:
+    """The audited sums, of one shop or of all."""
+    rows = await connection.fetch(
+        "SELECT name, sum(value)::bigint AS value FROM ingest.tally WHERE $1::text IS NULL OR shop = $1 GROUP BY name",
+        shop,
+    )
+    return {row["name"]: row["value"] for row in rows}
+
+
+async def count_spilled(connection: Connection, shop: str | None = None) -> int:
+    """How many events of one shop or of all wait for Kafka."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM ingest.spill WHERE $1::text IS NULL OR shop = $1", shop
+    )
     return found
 
 

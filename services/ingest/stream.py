@@ -22,7 +22,7 @@ from libs.common.telemetry import trace
 from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import EVENTS_RECEIVED
 from libs.domain import ids
-from libs.domain.intake import Invalid
+from libs.domain.intake import Invalid, sums
 from libs.domain.intake.clean import parse
 from libs.domain.intake.identity import Key, plain, settle
 from services.ingest import handlers, store
@@ -292,21 +292,33 @@ class Inbox:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    async def handle(self, _connection: Connection, records: Sequence[Record]) -> Outcome:
-        """One batch. Its effects are durable before the offset moves, and a repeat of them changes nothing."""
+    async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
+        """One batch. Its effects are durable before the offset moves, and a repeat of them changes nothing.
+
+        It is counted in the transaction that moves the offset, so each record once.
+        """
         good: list[Told] = []
         poison: list[tuple[Record, str]] = []
+        unusable: list[str] = []
         for record in records:
+            event: object = None
             try:
                 event = _from_record(record)
                 good.append(self._read(event, record))
             except Invalid as error:
                 poison.append((record, f"invalid: {error}"))
+                unusable.append(handlers.claimed_shop(event))
                 EVENTS_RECEIVED.labels("kafka", "other", "rejected").inc()
-        for told, repeat in zip(good, await self._intake.accept(good), strict=True):
+        repeats = await self._intake.accept(good)
+        for told, repeat in zip(good, repeats, strict=True):
             outcome = "duplicate" if repeat else "accepted"
             EVENTS_RECEIVED.labels("kafka", handlers.label(told.event.type), outcome).inc()
+        await store.count(connection, sums.inbox([told.event.shop for told in good], repeats, unusable))
         return Outcome(poison=poison)
+
+    async def refused(self, connection: Connection, _record: Record) -> None:
+        """Count a record that could not be taken, in the transaction that puts it into quarantine."""
+        await store.count(connection, sums.inbox((), (), [""]))
 
     def _read(self, event: object, record: Record) -> Told:
         header = dict(record.headers).get("traceparent", b"").decode("ascii", "replace")

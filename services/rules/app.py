@@ -1,6 +1,6 @@
 """The composition root of rules: scenarios in memory, profiles in Postgres, Faust in front."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
@@ -14,6 +14,7 @@ from libs.common.http.client import Client
 from libs.common.http.server import build
 from libs.common.runtime import Parts, Task
 from libs.contracts import topics
+from libs.contracts.envelope import shop_of
 from libs.domain.engine.registry import DEFAULT_ZONE, Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
@@ -49,7 +50,7 @@ class Rules:
         loaded = await self._load(connection, handlers.about(good))
         profiles = {key: profile for key, (_, profile) in loaded.items()}
         decision = handlers.decide(good, profiles, self._registry, self._clock.now)
-        decision.sums["events.quarantined"] += sum(record.topic == topics.EVENTS.name for record, _ in poison)
+        _received(decision.sums, records, [record for record, _ in poison])
         written = {key: (loaded[key][0] + 1, handlers.write(profile)) for key, profile in profiles.items()}
         await store.save(connection, written)
         await store.keep_ended(
@@ -73,7 +74,9 @@ class Rules:
     async def refused(self, connection: Connection, record: Record) -> None:
         """Count a record that could not be applied, in the transaction that puts it into quarantine."""
         if record.topic == topics.EVENTS.name:
-            await store.count(connection, record.partition, {"events.quarantined": 1})
+            sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            _received(sums, [record], [record])
+            await store.count(connection, record.partition, sums)
 
     async def _load(self, connection: Connection, keys: set[ProfileKey]) -> dict[ProfileKey, tuple[int, Profile]]:
         """Versions and profiles. Cached ones leave the cache until the commit, so that a failure leaves no trace."""
@@ -81,6 +84,14 @@ class Rules:
         stored = await store.load(connection, keys - found.keys()) if len(found) < len(keys) else {}
         found |= {key: (version, handlers.read(document)) for key, (version, document) in stored.items()}
         return {key: found.get(key) or (0, handlers.new_profile()) for key in sorted(keys)}
+
+
+def _received(sums: defaultdict[str, Counter[str]], records: Sequence[Record], poison: Sequence[Record]) -> None:
+    """Count what was read of the events topic, and what of it cannot be used, for the shop that it is about."""
+    for name, of in (("events.received", records), ("events.quarantined", poison)):
+        for record in of:
+            if record.topic == topics.EVENTS.name:
+                sums[shop_of(record.headers)][name] += 1
 
 
 async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:

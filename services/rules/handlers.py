@@ -1,6 +1,6 @@
 """Decides: a batch of records and the profiles they are about in, the profiles after them and messages out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,14 +65,14 @@ class Decoded:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to. `sums` are for the audit, `gone` ended enrolments that documents have let go of, `orders`
-    what was told of orders (by profile and order), `merged` the profiles with orders that are others now."""
+    """What a batch leads to. `sums` are each shop's for the audit, `gone` ended enrolments that documents let go of,
+    `orders` what was told of orders (by profile and order), `merged` the profiles with orders that are others now."""
 
     outputs: list[Outgoing] = field(default_factory=list)
     orders: dict[ProfileKey, dict[str, facts.OrderFact]] = field(default_factory=dict)
     merged: list[tuple[ProfileKey, str]] = field(default_factory=list)
     gone: list[tuple[ProfileKey, Enrolment]] = field(default_factory=list)
-    sums: Counter[str] = field(default_factory=Counter)
+    sums: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record, str]]]:
@@ -101,7 +101,7 @@ def decide(
     moment = now()
     for item in batch:
         if item.echo:
-            decision.sums["events.duplicates"] += 1
+            decision.sums[item.envelope.shop]["events.duplicates"] += 1
             continue
         turn = Turn(
             shop=item.envelope.shop,
@@ -109,7 +109,7 @@ def decide(
             profile=profiles[item.key],
             programs=programs,
             now=moment,
-            sums=decision.sums,
+            sums=decision.sums[item.envelope.shop],
         )
         if turn.profile.into is not None:
             _forward(decision, turn, item)
@@ -156,7 +156,7 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         turn.profile.contacts_at[partition] = max(offset, turn.profile.contacts_at.get(partition, -1))
     if envelope.type == MERGED:
         _merge(decision, turn, item, str(payload.data["into"]))
-        decision.sums["events.applied"] += 1
+        turn.sums["events.applied"] += 1
         return
     happened, digest = _happened(item, payload.data)
     if envelope.type == ABSORBED:
@@ -168,7 +168,7 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)
         if fresh and envelope.type in facts.EVENTS:
             _order(decision, turn, item.key, happened)
-    decision.sums["events.applied" if fresh else "events.duplicates"] += 1
+    turn.sums["events.applied" if fresh else "events.duplicates"] += 1
 
 
 def _order(decision: Decision, turn: Turn, key: ProfileKey, event: Happened) -> None:
@@ -207,7 +207,7 @@ def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
         told = msgspec.structs.replace(item.payload, profile=into).encode()
         decision.outputs.append(Outgoing(topic=topics.DELIVERIES.name, key=key, value=told, headers=headers))
     elif isinstance(item.payload, EventOccurred):
-        decision.sums["events.applied"] += 1
+        turn.sums["events.applied"] += 1
         if item.envelope.type == ABSORBED and item.payload.data["profile"].get("orders"):  # they may have come here
             decision.merged.append((item.key, into))
         if item.envelope.type not in (MERGED, RFM_CHANGED):  # what the scores of one profile were says nothing now

@@ -1,12 +1,15 @@
 """What other services ask of rules: explain, timeline, RFM, the sums of the audit."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import FastAPI, Query, Request, Response
 
+from libs.common.http import examples
+from libs.common.http.openapi import door, json
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from libs.contracts import topics
@@ -20,12 +23,14 @@ from libs.domain.rfm.plan import Last
 from services.rules import handlers, store
 
 SUMS = {
-    "events": ("applied", "duplicates", "quarantined"),
+    "events": ("received", "applied", "duplicates", "quarantined"),
     "steps": ("scheduled", "fired", "cancelled", "expired"),
     "messages": ("requested",),
 }
 
 
+LIVE = {"id": "abandoned-cart", "version": 1, "state": "live"}
+AUDITED = {"events": examples.EVENTS, "steps": examples.STEPS, "messages": {"requested": 6}, "lag": 0}
 PATIENCE = 8.0
 """Seconds for which who asks for a run waits for its end; a longer one goes on, and is seen in the status."""
 HISTORY = 50
@@ -47,8 +52,8 @@ class Position(Protocol):
         """Records behind, over all partitions of this process."""
         ...
 
-    async def ends(self, topic: str) -> dict[int, int]:
-        """The offset after the newest record of each partition of `topic` that is assigned here."""
+    async def all_ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The offset after the newest record of each of these partitions, whichever process reads them."""
         ...
 
 
@@ -72,8 +77,13 @@ async def known(parts: Parts, shop: str, profile: UUID, kept: list[Enrolment] | 
 def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) -> None:
     """Add the routes."""
 
-    @app.get("/v1/explain")
+    @app.get(
+        "/v1/explain",
+        tags=["customers"],
+        **door(scope="read", gives={200: json(examples.EXPLAINED)}, errors=(404, 422)),
+    )
     async def explained(request: Request, shop: str, profile: UUID, scenario: str | None = None) -> dict[str, Any]:
+        """Why a customer is where he is: each scenario with its conditions as found, its enrolments and their steps."""
         caller = await parts.gate.caller(request, "read")
         own = caller.for_shop(shop)
         kept: list[Enrolment] = []
@@ -81,8 +91,13 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
         turn = Turn(shop=own, profile_id=key, profile=document, programs=registry, now=parts.clock.now())
         return explain(turn, scenario, kept)
 
-    @app.get("/v1/timeline")
+    @app.get(
+        "/v1/timeline",
+        tags=["customers"],
+        **door(scope="read", gives={200: json(examples.TIMELINE)}, errors=(404, 422)),
+    )
     async def timelined(request: Request, shop: str, profile: UUID) -> dict[str, Any]:
+        """The events of a customer that are kept, oldest first."""
         caller = await parts.gate.caller(request, "read")
         key, document = await known(parts, caller.for_shop(shop), profile)
         return {"profile": key, "events": timeline(document)}
@@ -92,16 +107,18 @@ def install(app: FastAPI, parts: Parts, registry: Registry, stream: Position) ->
 
 
 def _install_registry(app: FastAPI, parts: Parts, registry: Registry) -> None:
-    @app.get("/v1/scenarios")
+    @app.get("/v1/scenarios", tags=["scenarios"], **door(scope="read", gives={200: json([LIVE])}, errors=(422,)))
     async def scenarios(request: Request, shop: str) -> list[dict[str, Any]]:
+        """The scenarios that rules goes by now."""
         caller = await parts.gate.caller(request, "read")
         return [
             {"id": program.id, "version": program.version, "state": state}
             for program, state in registry.current(caller.for_shop(shop))
         ]
 
-    @app.get("/v1/segments")
+    @app.get("/v1/segments", tags=["segments"], **door(scope="read", gives={200: json([LIVE])}, errors=(422,)))
     async def segments(request: Request, shop: str) -> list[dict[str, Any]]:
+        """The segments that rules goes by now."""
         caller = await parts.gate.caller(request, "read")
         return [
             {"id": segment.id, "version": segment.version, "state": state}
@@ -110,24 +127,32 @@ def _install_registry(app: FastAPI, parts: Parts, registry: Registry) -> None:
 
 
 def _install_sums(app: FastAPI, parts: Parts, stream: Position) -> None:
-    @app.get("/v1/audit")
-    async def audited(request: Request) -> dict[str, Any]:
-        await parts.gate.caller(request, "admin")
+    @app.get("/v1/audit", tags=["operation"], **door(scope="admin", gives={200: json(AUDITED)}, errors=(422,)))
+    async def audited(request: Request, shop: str | None = None) -> dict[str, Any]:
+        """The sums of rules: events and their outcomes, steps and their ends, messages asked for.
+
+        Of the platform, `received` is what Kafka holds on the events topic; of one shop, what was read of it.
+        """
+        caller = await parts.gate.caller(request, "admin")
+        own = caller.within(shop)
         async with parts.database.connection() as connection:
-            sums = await store.counters(connection)
+            sums = await store.counters(connection, own)
             read = await store.positions(connection, topics.EVENTS.name)
-        ends = await stream.ends(topics.EVENTS.name)
+        ends = await stream.all_ends(topics.EVENTS.name, read)
         answer: dict[str, Any] = {
             group: {name: sums.get(f"{group}.{name}", 0) for name in names} for group, names in SUMS.items()
         }
-        answer["events"]["received"] = sum(ends.values())
-        answer["lag"] = sum(max(0, end - read.get(partition, 0)) for partition, end in ends.items())
-        return answer
+        if own is None:
+            answer["events"]["received"] = sum(ends.values())
+        behind = sum(max(0, end - read[partition]) for partition, end in ends.items())
+        return answer | caller.platform({"lag": behind})
 
-    @app.get("/v1/status")
-    async def status(request: Request) -> dict[str, Any]:
-        await parts.gate.caller(request, "read")
-        return {"lag": stream.lag()}
+    @app.get("/v1/status", tags=["operation"], **door(scope="read", gives={200: json({"lag": 0})}, errors=(422,)))
+    async def status(request: Request, shop: str | None = None) -> dict[str, Any]:
+        """How many records are still to be read. Of all shops together, so the key of one is told nothing."""
+        caller = await parts.gate.caller(request, "read")
+        caller.within(shop)
+        return caller.platform({"lag": stream.lag()})
 
 
 def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes) -> None:
@@ -135,8 +160,9 @@ def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes
     _install_customers(app, parts)
     running: set[asyncio.Future[report.Ran | None]] = set()
 
-    @app.get("/v1/rfm")
+    @app.get("/v1/rfm", tags=["rfm"], **door(scope="read", gives={200: json(examples.RFM_STANDS)}, errors=(422,)))
     async def stands(request: Request, shop: str) -> dict[str, Any]:
+        """How the RFM of a shop stands: the last run, its rules and cut points, its segments."""
         own = (await parts.gate.caller(request, "read")).for_shop(shop)
         async with parts.database.connection() as connection:
             last = await store.rfm_shop(connection, own) or Last(begun_at=plan.NEVER)
@@ -146,7 +172,11 @@ def install_rfm(app: FastAPI, parts: Parts, registry: Registry, scorer: Computes
         due = plan.plan(last, rules, version, parts.clock.now()).at if begun else plan.NEVER
         return report.status(last, rows, known=version, next_at=due if due < plan.NEVER else None)
 
-    @app.post("/v1/rfm/runs")
+    @app.post(
+        "/v1/rfm/runs",
+        tags=["rfm"],
+        **door(scope="admin", gives={200: json(examples.RFM_RAN), 202: json(examples.RFM_RUNNING)}, errors=(409, 422)),
+    )
     async def compute(
         request: Request, response: Response, shop: str, now: bool = False, quiet: bool = False
     ) -> dict[str, Any]:
@@ -176,7 +206,11 @@ def _install_customers(app: FastAPI, parts: Parts) -> None:
             raise Problem(404, f"RFM of shop {shop} was not computed yet: `kurant rfm compute --now`")
         return last
 
-    @app.get("/v1/rfm/customers")
+    @app.get(
+        "/v1/rfm/customers",
+        tags=["rfm"],
+        **door(scope="read", gives={200: json([examples.RFM_CUSTOMER])}, errors=(404, 422)),
+    )
     async def customers(
         request: Request,
         shop: str,
@@ -184,6 +218,7 @@ def _install_customers(app: FastAPI, parts: Parts) -> None:
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_CUSTOMERS)] = 1_000,
     ) -> list[dict[str, Any]]:
+        """Customers with figures and scores, in order of profile; `after` is the last one of the page before."""
         own = (await parts.gate.caller(request, "read")).for_shop(shop)
         if segment is not None and not segment.isprintable():
             raise Problem(422, "segment: the name of a segment", errors=[{"field": "segment", "message": "no name"}])
@@ -192,8 +227,13 @@ def _install_customers(app: FastAPI, parts: Parts) -> None:
             rows = await store.page(connection, own, segment, str(after) if after else None, limit)
         return [report.customer(row, last) for row in rows]
 
-    @app.get("/v1/rfm/explain")
+    @app.get(
+        "/v1/rfm/explain",
+        tags=["rfm"],
+        **door(scope="read", gives={200: json(examples.RFM_EXPLAINED)}, errors=(404, 422)),
+    )
     async def explained(request: Request, shop: str, profile: UUID) -> dict[str, Any]:
+        """Why a customer is in his segment, and how that changed."""
         own = (await parts.gate.caller(request, "read")).for_shop(shop)
         last = await ran(own)
         key, _ = await known(parts, own, profile)

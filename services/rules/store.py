@@ -64,17 +64,17 @@ async def save(connection: Connection, documents: Mapping[ProfileKey, tuple[int,
         raise Unavailable("a profile was written by another process")
 
 
-async def count(connection: Connection, slot: int, sums: Mapping[str, int]) -> None:
-    """Add to the audited sums; `slot` spreads them over rows, so that replicas do not wait for each other."""
-    changed = {name: value for name, value in sorted(sums.items()) if value}
-    if changed:
-        await connection.execute(tables.COUNT, list(changed), slot, list(changed.values()))
+async def count(connection: Connection, slot: int, sums: Mapping[str, Mapping[str, int]]) -> None:
+    """Add to each shop's audited sums; `slot` spreads them over rows, so that replicas do not wait for each other."""
+    rows = sorted((shop, name, value) for shop, of in sums.items() for name, value in of.items() if value)
+    if rows:
+        shops, names, values = zip(*rows, strict=True)
+        await connection.execute(tables.COUNT, shops, names, slot, values)
 
 
-async def counters(connection: Connection) -> dict[str, int]:
-    """The audited sums."""
-    rows = await connection.fetch("SELECT name, sum(value)::bigint AS value FROM rules.counter GROUP BY name")
-    return {row["name"]: row["value"] for row in rows}
+async def counters(connection: Connection, shop: str | None = None) -> dict[str, int]:
+    """The audited sums, of one shop or of all."""
+    return {row["name"]: row["value"] for row in await connection.fetch(tables.COUNTERS, shop)}
 
 
 async def positions(connection: Connection, topic: str) -> dict[int, int]:

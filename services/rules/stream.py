@@ -232,6 +232,15 @@ class Stream:
         found = await self._app.consumer.highwaters(*mine) if mine else {}
         return {partition.partition: offset for partition, offset in found.items()}
 
+    async def all_ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The same for partitions of any process. Raises `Unavailable`."""
+        asked = [TP(topic, partition) for partition in partitions]
+        try:
+            found = await self._app.consumer.highwaters(*asked) if asked else {}
+        except Exception as error:  # whatever the client raises when the broker is away
+            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        return {partition.partition: offset for partition, offset in found.items()}
+
     def _watch(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._app.crashed or self._app.should_stop:

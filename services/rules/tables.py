@@ -20,9 +20,17 @@ WHERE p.version = excluded.version - 1
 """
 
 COUNT = """
-INSERT INTO rules.counter AS c (name, slot, value)
-SELECT name, $2, value FROM unnest($1::text[], $3::bigint[]) AS n (name, value)
-ON CONFLICT (name, slot) DO UPDATE SET value = c.value + excluded.value
+INSERT INTO rules.tally AS c (shop, name, slot, value)
+SELECT shop, name, $3, value FROM unnest($1::text[], $2::text[], $4::bigint[]) AS n (shop, name, value)
+ON CONFLICT (shop, name, slot) DO UPDATE SET value = c.value + excluded.value
+"""
+
+COUNTERS = """
+SELECT name, sum(value)::bigint AS value FROM (
+    SELECT name, value FROM rules.tally WHERE $1::text IS NULL OR shop = $1
+    UNION ALL
+    SELECT name, value FROM rules.counter WHERE $1::text IS NULL
+) AS c GROUP BY name
 """
 
 KEEP = """

@@ -19,6 +19,8 @@ from services.scheduler.handlers import Step, StepKey
 CHANNEL = "kurant_scheduler"
 LOCK = 0x4B5553544550  # "KUSTEP"
 PARTITION = "step_%Y%m%d"
+IMPATIENCE = 2.0
+"""Seconds for which the steps of one shop are counted for its status: no index has them, it would slow every step."""
 ALIVE = 30.0
 """Seconds after which a silent LISTEN connection is asked whether it is still there."""
 
@@ -65,6 +67,9 @@ RETURNING s.due_at, s.step, s.profile, s.enrolment, s.shop, s.scenario, s.tracep
 """
 
 NEXT = "SELECT due_at FROM scheduler.step ORDER BY due_at LIMIT 1"
+
+EXACT = "SELECT count(*) FROM scheduler.step WHERE $1::text IS NULL OR shop = $1"
+OF_SHOP = "SELECT count(*) AS steps, min(due_at) AS oldest FROM scheduler.step WHERE shop = $1"
 
 COUNT = """
 INSERT INTO scheduler.pending AS p (slot, steps) VALUES (pg_backend_pid() % 16, $1)
@@ -157,10 +162,20 @@ async def pending(connection: Connection) -> int:
     return found
 
 
-async def exact_pending(connection: Connection) -> int:
-    """How many steps wait, counted row by row (seconds, on a large table)."""
-    found: int = await connection.fetchval("SELECT count(*) FROM scheduler.step", timeout=600)
+async def exact_pending(connection: Connection, shop: str | None = None) -> int:
+    """How many steps wait, of one shop or of all, counted row by row (seconds, on a large table)."""
+    found: int = await connection.fetchval(EXACT, shop, timeout=600)
     return found
+
+
+async def pending_of(connection: Connection, shop: str) -> tuple[int, datetime | None] | None:
+    """How many steps of a shop wait, and when the oldest is due; None when counting them takes too long."""
+    try:
+        row = await connection.fetchrow(OF_SHOP, shop, timeout=IMPATIENCE)
+    except TimeoutError:
+        return None
+    assert row is not None
+    return row["steps"], row["oldest"]
 
 
 async def announce(connection: Connection, earliest: datetime) -> None:

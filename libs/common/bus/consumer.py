@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from libs.common.bus.apply import Applier
+from libs.common.bus.apply import Applier, Refused
 from libs.common.bus.kafka import Consumer, Producer
 from libs.common.bus.records import Handle, TopicPartition
 from libs.common.db.engine import Database
@@ -28,10 +28,11 @@ class Loop:
         database: Database,
         producer: Producer,
         handle: Handle,
+        refused: Refused | None = None,
         instance: str | None = None,
         max_records: int = 2_000,
     ) -> None:
-        self.applier = Applier(schema=schema, database=database, producer=producer, handle=handle)
+        self.applier = Applier(schema=schema, database=database, producer=producer, handle=handle, refused=refused)
         self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}", instance=instance)
         self._topics = [topic.name for topic in topics]
         self._max_records = max_records

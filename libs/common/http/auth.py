@@ -5,7 +5,7 @@ import binascii
 import hmac
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -42,6 +42,14 @@ class Caller:
         if asked not in (None, self.shop):
             raise Problem(403, f"this key is not for shop {asked}")
         return self.shop
+
+    def within(self, asked: str | None) -> str | None:
+        """The shop that an answer keeps to; None, for a service that names none: all shops. Raises as `for_shop`."""
+        return None if self.shop is None and asked is None else self.for_shop(asked)
+
+    def platform(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What concerns all shops together: for a service; the key of a shop learns nothing of it (I9)."""
+        return told if self.shop is None else {}
 
 
 class Gate:

@@ -2,12 +2,16 @@
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
+import msgspec
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from libs.common.http.problem import Problem
+from libs.contracts.known import fault
 
+T = TypeVar("T")
 IDENTITY = ("", "identity")
 GZIP = ("gzip", "x-gzip")
 WINDOW = 16 + zlib.MAX_WBITS
@@ -108,3 +112,17 @@ def unpack(body: bytes, limit: int) -> bytes:
 
 def _too_big(limit: int) -> Problem:
     return Problem(413, f"the body is larger than {limit:,} bytes", headers={"Connection": "close"})
+
+
+async def decoded(request: Request, kind: type[T], limit: int) -> T:
+    """The JSON body as `kind`; raises `Problem` 400, 413, or 422 that names the field and what it may hold."""
+    raw = await read(request, limit)
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        path, said = fault(error, kind)
+        field = path.lstrip(".") or "body"
+        detail = f"{field}: {said}"
+        raise Problem(422, detail, field=field, errors=[{"field": field, "message": detail}]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None

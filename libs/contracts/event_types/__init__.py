@@ -13,6 +13,7 @@ import msgspec
 from libs.contracts.event_types import events
 from libs.contracts.event_types.events import Event
 from libs.contracts.event_types.values import amount, decode, schema_of
+from libs.contracts.known import fault
 from libs.domain.vocabulary import CUSTOM, IDENTIFIERS, SHOP_EVENTS
 
 TYPES: Mapping[str, type[Event]] = events.TYPES
@@ -21,9 +22,6 @@ CUSTOM_TYPE = re.compile(r"custom\.[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 PARTS = ("cart", "order", "product", "review", "quote", "appointment", "survey")
 AMOUNTS = frozenset({"value", "price", "old_price", "shipping", "tax", "discount"})
 IDS = frozenset({"id", "number", "product_id", "variant_id", "cart_id", "order_id"})
-AT = re.compile(r"^(?P<text>.*) - at `\$(?P<path>.*)`$", re.DOTALL)
-MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]+)`")
-VALUE = re.compile(r"^Invalid enum value .*$", re.DOTALL)
 
 
 class Misfit(ValueError):
@@ -48,7 +46,7 @@ def check(shape: type[Event], data: Any) -> Event:
     try:
         return msgspec.convert(data, shape, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise misfit(str(error), "data") from None
+        raise misfit(error, shape, "data") from None
 
 
 def plain(data: dict[str, Any]) -> None:
@@ -74,14 +72,10 @@ def _plain(part: dict[str, Any]) -> None:
             part[name] = str(value)
 
 
-def misfit(text: str, root: str) -> Misfit:
+def misfit(error: msgspec.ValidationError, shape: Any, root: str) -> Misfit:
     """msgspec's words as ours: the path from `root`, and what is wrong there."""
-    found = AT.match(text)
-    path, said = (found["path"], found["text"]) if found else ("", text)
-    missing = MISSING.match(said)
-    if missing:
-        return Misfit(f"{root}{path}.{missing['name']}".lstrip("."), "is required")
-    return Misfit(f"{root}{path}".lstrip("."), VALUE.sub("is none of the known values", said))
+    path, said = fault(error, shape)
+    return Misfit(f"{root}{path}".lstrip("."), said)
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,13 @@ from libs.contracts.event_types.parts import (
 from libs.contracts.event_types.values import Day, Language, Moment, Zone
 
 Known = Annotated[str, msgspec.Meta(max_length=2_000)] | int
-Purpose = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,49}$")]
+Purpose = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[a-z0-9][a-z0-9_-]{0,49}$",
+        description="marketing, transactional, or a name of the shop's own: a-z, 0-9, _ and -, at most 50",
+    ),
+]
 
 
 class Consent(Part):

@@ -29,16 +29,22 @@ def all_off(standing: Standing) -> list[Wish]:
     return [(*key, "withdrawn") for key in standing if key[1] != TRANSACTIONAL]
 
 
+class NoSuchChoice(ValueError):
+    """Something was chosen that the preference page does not offer."""
+
+
 def switching(channel: str, purpose: str, on: bool) -> Choose:
     """One switch of the preference page. It turns on only what was refused or withdrawn before: what waits for a
-    confirmation is confirmed by its own link, and nothing unknown is made up."""
+    confirmation is confirmed by its own link, and nothing unknown is made up. Raises `NoSuchChoice`."""
 
     def choose(standing: Standing) -> list[Wish]:
         state = standing.get((channel, purpose))
         if state is None or purpose == TRANSACTIONAL:
-            return []
+            raise NoSuchChoice("nothing is known of this channel and purpose")
         if not on:
             return [(channel, purpose, "withdrawn")]
+        if state.status == "requested":
+            raise NoSuchChoice("it waits for its confirmation")
         return [(channel, purpose, "granted")] if state.status in ("refused", "withdrawn") else []
 
     return choose
@@ -65,5 +71,5 @@ def chosen(standing: Standing, choose: Choose, now: datetime) -> list[tuple[Wish
         if state is None:
             wishes.append(((channel, purpose, status), now))
         elif state.status != status:
-            wishes.append(((channel, purpose, status), max(now, state.at + timedelta(microseconds=1))))
+            wishes.append(((channel, purpose, status), max(now, state.newest + timedelta(microseconds=1))))
     return wishes

@@ -82,7 +82,7 @@ def confirmed(texts: Texts, shop: str, channel: str, purpose: str) -> str:
 
 
 def plain(texts: Texts, name: str) -> str:
-    """A page that only says something: `bad`, `stale`, `away`."""
+    """A page that only says something: `bad`, `stale`, `unknown`, `away`."""
     return _page(texts, texts[name], _say(texts[f"{name}_say"]))
 
 

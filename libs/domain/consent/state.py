@@ -1,7 +1,10 @@
-"""What stands of a permission: the newest word by event time; of two words at one time, the more restrictive."""
+"""What stands of a permission: the newest word by event time; of two words at one time, the more restrictive.
+
+But who has said yes and signs up once more has not taken the yes back: a `requested` leaves a permission as it is.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -44,12 +47,22 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What stands, since when (event time), and the register's row that it rests on."""
+    """What stands, since when (event time), and the register's row that it rests on.
+
+    `beside` is a word that does not stand, but may when others come late: behind a request what was said last before
+    it, beside a permission a request that was made after it.
+    """
 
     status: Status
     at: datetime
     seq: int
     hash: bytes
+    beside: "State | None" = None
+
+    @property
+    def newest(self) -> datetime:
+        """When the last word was said that counts."""
+        return max(self.at, self.beside.at) if self.beside else self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +75,22 @@ class Change:
     traceparent: str | None = None
 
 
-def stronger(one: State, other: State) -> State:
-    """The one that stands when both were said; `one` when they weigh the same."""
-    return other if (other.at, RANK[other.status]) > (one.at, RANK[one.status]) else one
+def together(one: State, other: State) -> State:
+    """What stands when both were said: the same in whatever order words are put together."""
+    words = [word for state in (one, other) for word in (state, state.beside) if word is not None]
+    settled = _newest(word for word in words if word.status != "requested")
+    asked = _newest(word for word in words if word.status == "requested")
+    if settled is None or asked is None:
+        return replace(settled or asked or one, beside=None)
+    if asked.at < settled.at or (asked.at == settled.at and settled.status != "granted"):
+        return replace(settled, beside=None)
+    stands, beside = (settled, asked) if settled.status == "granted" else (asked, settled)
+    return replace(stands, beside=replace(beside, beside=None))
+
+
+def _newest(words: Iterable[State]) -> State | None:
+    """Of several at one moment the most restrictive, then the first that was registered."""
+    return max(words, key=lambda word: (word.at, RANK[word.status], -word.seq), default=None)
 
 
 def moves(merges: Iterable[tuple[str, str, str]], roots: Mapping[ProfileKey, str]) -> dict[ProfileKey, str]:
@@ -101,8 +127,10 @@ def settle(
 
     def say(key: StateKey, state: State, reason: str, traceparent: str | None = None) -> None:
         stands = after.get(key) or before.get(key)
-        if stands is None or stronger(stands, state) is state:
-            after[key] = state
+        now = together(stands, state) if stands else state
+        if now != stands:
+            after[key] = now
+        if stands is None or (now.seq, now.status) != (stands.seq, stands.status):
             because[key] = (reason, traceparent)
 
     for (shop, profile, channel, purpose), state in before.items():

@@ -10,7 +10,7 @@ import msgspec
 
 from libs.domain import ids
 from libs.domain.consent.decision import judge
-from libs.domain.consent.state import State, picture, stronger
+from libs.domain.consent.state import State, picture, together
 from libs.domain.engine import due, events, explain
 from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
@@ -126,9 +126,10 @@ class World:
             for name in sorted(known) if purpose == EVERY else [purpose]:
                 said = State(status=status, at=at, seq=0, hash=b"")
                 stands = self._states.get((channel, name))
-                if stands is not None and stronger(stands, said) is stands:
+                after = together(stands, said) if stands else said
+                self._states[channel, name] = after
+                if stands is not None and (after.status, after.at) == (stands.status, stands.at):
                     continue
-                self._states[channel, name] = said
                 self._note("event", now, name="consent", because=f"{name} by {channel} {status}")
                 self._permit({"channel": channel, "purpose": name, "status": status, "because": "shop"}, now)
 

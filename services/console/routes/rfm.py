@@ -6,12 +6,14 @@ from uuid import UUID
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from libs.common.http import examples
+from libs.common.http.openapi import door, json
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from services.console import store
 from services.console.clients import Peers
 from services.console.handlers import RFM, Ref
-from services.console.routes.asked import body_of, shop_of, takes
+from services.console.routes.asked import body_of, shop_of
 from services.console.routes.keep import Tell, checked, keep
 
 
@@ -29,7 +31,17 @@ def install(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
 
 
 def _install_rules(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
-    @app.put("/v1/rfm", tags=["rfm"], openapi_extra=takes(Rules))
+    made = json({"version": 2, "changed": True, "published": True, "acted_on": True})
+
+    @app.put(
+        "/v1/rfm",
+        tags=["rfm"],
+        **door(
+            scope="admin",
+            takes=json({"shop": "demo", "text": "window: 365d\n…"}, Rules),
+            gives={200: made, 201: made, 202: made},
+        ),
+    )
     async def publish(request: Request, response: Response) -> dict[str, Any]:
         """Check and publish the rules by which a shop's customers are scored. 201 a new version, 200 unchanged, 202
         stored and told to Kafka later, 422 with `errors` when they are wrong. `acted_on`: the next run goes by them.
@@ -49,7 +61,10 @@ def _install_rules(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None
             "acted_on": published and await peers.scores_by(shop, change.version),
         }
 
-    @app.get("/v1/rfm/rules", tags=["rfm"])
+    versions = [{"version": 2, "name": "RFM", "published_at": "2026-03-02T10:00:00+00:00"}]
+    told = json({"shop": "demo", "version": 2, "versions": versions, "text": "window: 365d\n…"})
+
+    @app.get("/v1/rfm/rules", tags=["rfm"], **door(scope="read", gives={200: told}, errors=(404, 422)))
     async def rules(request: Request, shop: str | None = None, version: int | None = None) -> dict[str, Any]:
         """The rules that a shop has published: the current version or the one asked for, and the list of versions."""
         caller = await parts.gate.caller(request, "read")
@@ -72,13 +87,17 @@ def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
         own = shop_of(await parts.gate.caller(request, scope), shop)
         return await peers.ask("rules", method, path, params={"shop": own, **more})
 
-    @app.get("/v1/rfm", tags=["rfm"])
+    @app.get("/v1/rfm", tags=["rfm"], **door(scope="read", gives={200: json(examples.RFM_STANDS)}, errors=(422,)))
     async def stands(request: Request, shop: str | None = None) -> dict[str, Any]:
         """The last run: when, by which rules and cut points, how many customers in which segment."""
         found: dict[str, Any] = await ask(request, "read", "GET", "/v1/rfm", shop)
         return found
 
-    @app.get("/v1/rfm/customers", tags=["rfm"])
+    @app.get(
+        "/v1/rfm/customers",
+        tags=["rfm"],
+        **door(scope="read", gives={200: json([examples.RFM_CUSTOMER])}, errors=(404, 422)),
+    )
     async def customers(
         request: Request,
         shop: str | None = None,
@@ -93,7 +112,11 @@ def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
         )
         return found
 
-    @app.get("/v1/rfm/explain", tags=["rfm"])
+    @app.get(
+        "/v1/rfm/explain",
+        tags=["rfm"],
+        **door(scope="read", gives={200: json(examples.RFM_EXPLAINED)}, errors=(404, 422)),
+    )
     async def explain(
         request: Request, shop: str | None = None, email: str | None = None, profile: UUID | None = None
     ) -> dict[str, Any]:
@@ -105,7 +128,15 @@ def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
         found: dict[str, Any] = await ask(request, "read", "GET", "/v1/rfm/explain", own, profile=asked)
         return found
 
-    @app.post("/v1/rfm/runs", tags=["rfm"])
+    @app.post(
+        "/v1/rfm/runs",
+        tags=["rfm"],
+        **door(
+            scope="admin",
+            gives={200: json(examples.RFM_RAN), 202: json(examples.RFM_RUNNING)},
+            errors=(409, 422),
+        ),
+    )
     async def compute(
         request: Request, response: Response, shop: str | None = None, now: bool = False, quiet: bool = False
     ) -> dict[str, Any]:

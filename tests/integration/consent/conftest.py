@@ -142,6 +142,7 @@ class Bench:
     consents: Consents
     applier: Applier
     http: httpx.AsyncClient
+    parts: Parts
     offset: int = 0
 
     async def consume(self, *messages: tuple[ContactsTold | ProfileMerged, float], id: str | None = None) -> None:
@@ -214,7 +215,7 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
     await applier.assign({(topics.CONTACTS.name, 0): 0})
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://c.example") as http:
-        yield Bench(database, clock, wire, secrets, consents, applier, http)
+        yield Bench(database, clock, wire, secrets, consents, applier, http, parts)
 
 
 @pytest.fixture

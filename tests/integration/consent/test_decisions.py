@@ -226,7 +226,7 @@ async def test_what_dispatch_hears_over_http(bench: Bench) -> None:
 )
 async def test_a_malformed_question_is_said_to_be_so(bench: Bench, body: str) -> None:
     answer = await bench.http.post("/v1/decisions", content=body.encode("latin-1"), headers=bench.service)
-    assert answer.status_code == 422
+    assert answer.status_code == (400 if body == "{" else 422)
 
 
 async def test_only_who_may_ask_is_answered(bench: Bench) -> None:

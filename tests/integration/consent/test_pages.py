@@ -3,12 +3,16 @@
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 
 from libs.common.errors import Unavailable
 from libs.contracts.contacts import ProfileMerged
+from services.consent.app import compose
 from tests.integration.consent.conftest import ADDRESS, ANNA, BEN, CECIL, IP, PHONE, Bench, asked, consent, told
 
 GRANT = consent("granted")
@@ -178,15 +182,83 @@ async def test_the_preference_page_switches_each_and_all(bench: Bench, link: Lin
 
 @pytest.mark.parametrize(
     "form",
-    [{"on": "sms:marketing"}, {"on": "push:marketing"}, {"on": "email:transactional"}, {"on": "x"}, {}, {"off": ""}],
+    [
+        {"on": "sms:marketing"},
+        {"on": "push:marketing"},
+        {"on": "email:transactional"},
+        {"on": "x"},
+        {},
+        {"off": ""},
+        {"off": "fax:marketing"},
+        {"off": "email:horoscopes"},
+        {"all": "on"},
+        {"off": "email:marketing", "all": "off"},
+    ],
 )
-async def test_the_preference_page_makes_no_consent_up(bench: Bench, link: Link, form: dict[str, str]) -> None:
+async def test_the_preference_page_refuses_what_it_does_not_offer(
+    bench: Bench, link: Link, form: dict[str, str]
+) -> None:
     await bench.consume((told(ANNA, GRANT, consent("requested", "sms"), email=ADDRESS, phone=PHONE), 0))
     (answer,) = await bench.answers()
     page = await bench.http.post(link(answer.preferences_url), data=form)
-    assert page.status_code == 200
+    assert (page.status_code, "Nothing was changed" in page.text, "saved" in page.text) == (422, True, False)
     assert await bench.rows() == 2
     assert await bench.may(asked(), asked(ANNA, "sms")) == ["email", "unconfirmed"]
+
+
+async def test_a_switch_that_stands_as_wished_is_saved_again(bench: Bench, link: Link) -> None:
+    """Somebody presses twice, or an old page: what is told is true."""
+    await subscribed(bench)
+    (answer,) = await bench.answers()
+    for _ in range(2):
+        page = await bench.http.post(link(answer.preferences_url), data={"off": "sms:marketing"})
+        assert (page.status_code, "saved" in page.text) == (200, True)
+    assert await bench.may(asked(), asked(ANNA, "sms")) == ["email", "withdrawn"]
+
+
+async def test_pages_call_the_shop_by_its_name(bench: Bench, link: Link, tmp_path: Path) -> None:
+    file = tmp_path / "shops.yaml"
+    file.write_text("shops: {demo: {name: Sofy i Kanapy}}")
+    await bench.consume((told(ANNA, consent("requested"), email=ADDRESS), 0))
+    (answer,) = await bench.answers(asked(purpose="transactional"))
+    app, _ = await compose(replace(bench.parts, settings=bench.parts.settings.model_copy(update={"shops": str(file)})))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://c.example") as http:
+        for url in (answer.unsubscribe_url, answer.preferences_url, answer.confirm_url):
+            page = (await http.get(link(url))).text
+            assert "Sofy i Kanapy" in page and "demo" not in page
+        await http.post(link(answer.confirm_url))
+    row = (await bench.get("/v1/consents", profile=ANNA))["history"][-1]
+    assert "Sofy i Kanapy" in row["text"], "what is registered is what was read"
+
+
+async def test_a_second_sign_up_keeps_what_was_confirmed(bench: Bench, link: Link) -> None:
+    await bench.consume((told(ANNA, consent("requested"), email=ADDRESS), 0))
+    (answer,) = await bench.answers(asked(purpose="transactional"))
+    await bench.http.post(link(answer.confirm_url))
+    await bench.changes()
+    await bench.consume((told(ANNA, consent("requested")), 9_000))
+    assert await bench.may() == ["email"]
+    assert await bench.changes() == []
+    shown = await bench.get("/v1/consents", profile=ANNA)
+    assert [row["status"] for row in shown["history"]] == ["requested", "granted", "requested"]
+    assert shown["consents"]["email"]["marketing"]["row"] == 2, "the permission rests on the confirmation"
+    assert (await bench.get("/v1/consents/verify"))["ok"]
+    await bench.http.post(link((await bench.answers())[0].unsubscribe_url))
+    assert await bench.may() == ["withdrawn"], "the request of before does not outlive the withdrawal"
+    await bench.consume((told(ANNA, consent("requested")), 9_500))
+    assert await bench.may() == ["unconfirmed"]
+
+
+async def test_what_stands_beside_outlives_the_process_and_a_merge(bench: Bench) -> None:
+    await bench.consume((told(ANNA, consent("granted"), email=ADDRESS), 1))
+    await bench.consume((told(ANNA, consent("requested")), 5))
+    await bench.consume((ProfileMerged(profile=ANNA, into=BEN), 6))
+    assert await bench.may(asked(BEN)) == ["email"]
+    await bench.consume((told(BEN, consent("withdrawn")), 3))
+    assert await bench.may(asked(BEN)) == ["unconfirmed"], "withdrawn before the second sign-up, though heard of later"
+    await bench.consume((told(BEN, consent("granted")), 4))
+    assert await bench.may(asked(BEN)) == ["email"], "and granted between the two"
 
 
 async def test_double_opt_in(bench: Bench, link: Link) -> None:

@@ -5,8 +5,22 @@ from typing import Any
 import asyncpg
 import pytest
 
+from libs.contracts import topics
 from libs.contracts.contacts import ProfileMerged
-from tests.integration.consent.conftest import ADDRESS, ANNA, BEN, CECIL, IP, PHONE, Bench, asked, at, consent, told
+from tests.integration.consent.conftest import (
+    ADDRESS,
+    ANNA,
+    BEN,
+    CECIL,
+    IP,
+    PHONE,
+    Bench,
+    asked,
+    at,
+    consent,
+    record,
+    told,
+)
 
 GRANT = consent("granted", clause="newsletter-2026-01", text="I agree…", ip=IP, user_agent="Firefox", how="checkbox")
 
@@ -55,7 +69,7 @@ async def test_an_honest_chain_is_whole(bench: Bench) -> None:
 
 
 async def test_a_long_chain_is_read_in_pages(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.consent.routes.VERIFIED_AT_ONCE", 2)
+    monkeypatch.setattr("services.consent.routes.officers.VERIFIED_AT_ONCE", 2)
     await filled(bench)
     assert (await verify(bench))["rows"] == 6
     await forge(bench, "DELETE FROM consent.register WHERE seq IN (2, 3, 4)")
@@ -169,6 +183,28 @@ async def test_a_consent_recorded_by_hand_counts_like_one_that_was_told(bench: B
         assert "no address" not in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "field", "known"),
+    [
+        ({"channel": "fax"}, "consents[0].channel", "email, push, sms, viber, whatsapp"),
+        ({"status": "maybe"}, "consents[0].status", "granted, refused, requested, withdrawn"),
+        ({"purpose": "Me & You"}, "consents[0].purpose", "marketing, transactional, or a name of the shop's own"),
+    ],
+)
+async def test_an_error_lists_the_known_values(bench: Bench, wrong: dict[str, str], field: str, known: str) -> None:
+    agreed = {"channel": "email", "purpose": "marketing", "status": "granted"}
+    problem = await by_hand(bench, 422, profile=ANNA, consents=[agreed | wrong])
+    assert problem["field"] == field
+    assert problem["detail"].startswith(f"{field}: ") and known in problem["detail"]
+    (value,) = wrong.values()
+    assert value not in problem["detail"], "what was sent is not repeated"
+
+
+async def test_an_address_by_hand_needs_a_channel_that_is_known(bench: Bench) -> None:
+    problem = await by_hand(bench, 422, profile=ANNA, contacts={"fax": "+48601000000"})
+    assert "email, push, sms, viber, whatsapp" in problem["detail"]
+
+
 async def test_all_that_is_held_about_a_person_is_exported(bench: Bench) -> None:
     await bench.consume((told(ANNA, GRANT, email=ADDRESS), 0), (told(BEN, email="b@example.com"), 1))
     await bench.consume((ProfileMerged(profile=ANNA, into=BEN), 2))
@@ -219,3 +255,33 @@ async def test_status_and_audit(bench: Bench) -> None:
     assert await bench.get("/v1/status") == {"lag": 0, "outbox": 6}
     await bench.changes()
     assert await bench.get("/v1/audit") == {"register": 6, "outbox": 0, "lag": 0}
+
+
+async def test_the_key_of_a_shop_counts_its_own_alone(bench: Bench) -> None:
+    await filled(bench)
+    theirs = record(0, told(CECIL, GRANT, email="c@example.com"), shop="other", partition=1)
+    await bench.applier.assign({(topics.CONTACTS.name, 1): 0})
+    await bench.applier.apply([theirs])
+    demo = {"Authorization": "Bearer kurant-demo-key"}
+    for params in ({}, {"shop": "demo"}):
+        assert (await bench.http.get("/v1/status", params=params, headers=demo)).json() == {"outbox": 6}
+        assert (await bench.http.get("/v1/audit", params=params, headers=demo)).json() == {"outbox": 6, "register": 6}
+    for path in ("/v1/status", "/v1/audit"):
+        answer = await bench.http.get(path, params={"shop": "other"}, headers=demo)
+        assert answer.status_code == 403
+        whole = (await bench.http.get(path, headers=bench.service)).json()
+        assert (whole["outbox"], whole["lag"]) == (7, 0)
+    theirs_alone = (await bench.http.get("/v1/audit", params={"shop": "other"}, headers=bench.service)).json()
+    assert theirs_alone == {"register": 1, "outbox": 1, "lag": 0}
+
+
+async def test_another_shops_question_about_a_message_does_not_hide_its_proof(bench: Bench) -> None:
+    await bench.consume((told(ANNA, GRANT, email=ADDRESS), 0))
+    (answer,) = await bench.answers()
+    await bench.answers(asked(ANNA, message=answer.message, shop="other"))
+    demo = {"Authorization": "Bearer kurant-demo-key"}
+    for params, headers in (({}, demo), ({"shop": "demo"}, bench.service)):
+        proof = (await bench.http.get(f"/v1/proof/{answer.message}", params=params, headers=headers)).json()
+        assert (proof["decision"], proof["earlier"]) == ("allow", [])
+    unsaid = await bench.http.get(f"/v1/proof/{answer.message}", headers=bench.service)
+    assert (unsaid.status_code, "?shop=" in unsaid.json()["detail"]) == (422, True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.console import routes
+from services.console.routes import sums
 from tests.integration.console.conftest import AWAY, SECRETS, START, Console, Peers
 from tests.support.web import Asked
 
@@ -151,7 +151,11 @@ DISPATCH = {
 }
 
 
+INGEST = {"events": {"stopped": 3, "duplicates": 2, "quarantined": 1}, "lag": 0}
+
+
 def agree(peers: Peers) -> None:
+    peers.answers["ingest", "/v1/audit"] = 200, INGEST
     peers.answers["rules", "/v1/audit"] = 200, RULES
     peers.answers["scheduler", "/v1/audit"] = 200, {"pending": 2, "lag": 0}
     peers.answers["dispatch", "/v1/audit"] = 200, DISPATCH
@@ -161,7 +165,7 @@ async def test_the_sums_agree(console: Console, peers: Peers) -> None:
     agree(peers)
     found = (await console.ask("GET", "/v1/audit")).json()
     assert found["ok"] is True
-    assert found["events"] == RULES["events"] | {"difference": 0}
+    assert found["events"] == {"received": 13, "applied": 7, "duplicates": 4, "quarantined": 2, "difference": 0}
     assert found["steps"] == RULES["steps"] | {"pending": 2, "difference": 0}
     assert found["messages"] == {"requested": 6, **DISPATCH["messages"], "difference": 0}
 
@@ -170,6 +174,7 @@ async def test_the_sums_agree(console: Console, peers: Peers) -> None:
     ("service", "change", "part", "difference"),
     [
         ("rules", lambda told: told["events"].update(received=11), "events", 1),
+        ("ingest", lambda told: told["events"].update(quarantined=0), "events", 1),
         ("scheduler", lambda told: told.update(pending=1), "steps", 1),
         ("dispatch", lambda told: told["messages"].update(sent=4), "messages", -2),
     ],
@@ -184,21 +189,21 @@ async def test_a_difference_that_stays_is_told(
     difference: int,
 ) -> None:
     agree(peers)
-    monkeypatch.setattr(routes, "AGAIN", 0.01)
+    monkeypatch.setattr(sums, "AGAIN", 0.01)
     status, told = peers.answers[service, "/v1/audit"]
     wrong = copy.deepcopy(told)
     change(wrong)
     peers.answers[service, "/v1/audit"] = status, wrong
     found = (await console.ask("GET", "/v1/audit")).json()
     assert (found["ok"], found[part]["difference"]) == (False, difference)
-    assert len(peers.asked(service)) == routes.CALM + 1
+    assert len(peers.asked(service)) == sums.CALM + 1
 
 
 async def test_a_difference_of_work_in_progress_is_waited_for(
     console: Console, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agree(peers)
-    monkeypatch.setattr(routes, "AGAIN", 0.01)
+    monkeypatch.setattr(sums, "AGAIN", 0.01)
     behind = copy.deepcopy(RULES) | {"lag": 3}
     behind["events"] = {"received": 13, "applied": 7, "duplicates": 2, "quarantined": 1}  # type: ignore[assignment]
 
@@ -207,7 +212,7 @@ async def test_a_difference_of_work_in_progress_is_waited_for(
 
     peers.answers["rules", "/v1/audit"] = rules
     found = (await console.ask("GET", "/v1/audit")).json()
-    assert (found["ok"], found["lag"]) == (True, {"rules": 0, "scheduler": 0, "dispatch": 0})
+    assert (found["ok"], found["lag"]) == (True, {"rules": 0, "scheduler": 0, "dispatch": 0, "ingest": 0})
     assert len(peers.asked("rules")) == 21
 
 
@@ -215,8 +220,8 @@ async def test_the_audit_does_not_wait_for_ever(
     console: Console, peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agree(peers)
-    monkeypatch.setattr(routes, "AGAIN", 0.01)
-    monkeypatch.setattr(routes, "SETTLE", 0.1)
+    monkeypatch.setattr(sums, "AGAIN", 0.01)
+    monkeypatch.setattr(sums, "SETTLE", 0.1)
     peers.answers["scheduler", "/v1/audit"] = 200, {"pending": 0, "lag": 5}
     started = time.monotonic()
     found = (await console.ask("GET", "/v1/audit")).json()
@@ -253,3 +258,45 @@ async def test_the_status_of_a_console_that_kafka_does_not_hear(console: Console
     found = (await console.ask("GET", "/v1/status")).json()
     assert found["services"]["console"] == {"ready": False, "lag": None}
     assert found["steps"] == {"pending": None, "oldest_due": None}
+
+
+async def test_the_key_of_a_shop_sees_its_own_sums_and_no_lag(console: Console, peers: Peers) -> None:
+    """I9: what is asked of the others names the shop, and what concerns all shops is left out."""
+    agree(peers)
+    key = await console.key("demo", "admin")
+    found = (await console.ask("GET", "/v1/audit", key=key)).json()
+    assert found.keys() == {"ok", "events", "steps", "messages"}
+    for name in ("rules", "scheduler", "dispatch", "ingest"):
+        assert [one.query for one in peers.asked(name)] == [{"shop": "demo"}]
+        peers.answers[name, "/readyz"] = 200, {"ready": True}
+        peers.answers[name, "/v1/status"] = 200, {"lag": 7, "pending": 3, "oldest_due": None}
+    peers.away = {"consent"}
+    status = (await console.ask("GET", "/v1/status?shop=demo", key=key)).json()
+    assert {row["lag"] for row in status["services"].values()} == {None}
+    assert status["services"]["rules"]["ready"] and not status["services"]["consent"]["ready"]
+    assert status["steps"] == {"pending": 3, "oldest_due": None}
+    assert [one.query for one in peers.asked("scheduler") if one.path.endswith("status")] == [{"shop": "demo"}]
+    for path in ("/v1/audit", "/v1/status"):
+        assert (await console.ask("GET", f"{path}?shop=other", key=key)).status_code == 403
+
+
+async def test_the_service_key_may_ask_for_one_shop(console: Console, peers: Peers) -> None:
+    agree(peers)
+    found = (await console.ask("GET", "/v1/audit?shop=demo")).json()
+    assert found["lag"]["rules"] == 0
+    assert [one.query for one in peers.asked("dispatch")] == [{"shop": "demo"}]
+
+
+async def test_a_shops_audit_waits_for_what_is_not_read_yet(
+    console: Console, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `received` is what was read, so the sums agree at once: also while the rest is on its way."""
+    agree(peers)
+    monkeypatch.setattr(sums, "AGAIN", 0.01)
+
+    def rules(_asked: Asked) -> tuple[int, Any]:
+        return 200, RULES | {"lag": 3 if len(peers.asked("rules")) <= 5 else 0}
+
+    peers.answers["rules", "/v1/audit"] = rules
+    found = (await console.ask("GET", "/v1/audit", key=await console.key("demo", "admin"))).json()
+    assert (found["ok"], len(peers.asked("rules"))) == (True, 6)

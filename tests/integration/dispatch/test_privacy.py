@@ -54,7 +54,7 @@ async def test_no_address_in_the_database_the_log_the_topics_or_the_metrics(
         "database": stored,
         "log": out + err + caplog.text,
         "topics": json.dumps(told),
-        "metrics": metrics.page()[0].decode(),
+        "metrics": metrics.page("dispatch")[0].decode(),
     }
     for place, text in places.items():
         assert "@example.com" not in text, place

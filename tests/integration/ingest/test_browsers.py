@@ -13,6 +13,10 @@ SHOP = "https://shop.example"
 ROUTES = ["events", "identify", "track", "page", "screen", "group", "alias", "batch", "import", "i", "t", "b"]
 
 
+async def nothing() -> int:
+    return 0
+
+
 def asking(origin: str = SHOP, method: str = "POST", headers: str = "authorization,content-type") -> dict[str, str]:
     return {
         "Origin": origin,
@@ -79,7 +83,7 @@ async def test_the_setting_names_who_may(door: Door, origins: str, origin: str, 
     parts = make_parts(door.database, door.wire, door.clock)
     app = build("ingest", clock=door.clock, checks={})
     named = replace(parts, settings=parts.settings.model_copy(update={"cors_origins": origins}))
-    routes.install(app, named, door.intake, lambda: 0)
+    routes.install(app, named, door.intake, lambda: 0, nothing)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://ingest") as client:
         before = await client.options("/v1/track", headers=asking(origin))
         call = {"event": "Signed In", "anonymousId": "b-1"}

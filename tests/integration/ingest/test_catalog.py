@@ -15,7 +15,7 @@ from libs.common.clock import ManualClock
 from libs.common.db.engine import Database
 from libs.contracts import topics
 from libs.contracts.catalog import ProductTold
-from services.ingest import routes
+from services.ingest.routes import catalog as routes
 from tests.integration.ingest.conftest import KEY, NOW, Door, make_door
 
 LINES = KEY | {"Content-Type": "application/x-ndjson"}

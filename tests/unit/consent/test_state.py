@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.domain.consent.choices import all_off, chosen, confirming, switching, unsubscribing
-from libs.domain.consent.state import STATUSES, State, StateKey, Status, Told, moves, picture, settle, stronger
+from libs.domain.consent.choices import NoSuchChoice, all_off, chosen, confirming, switching, unsubscribing
+from libs.domain.consent.state import STATUSES, State, StateKey, Status, Told, moves, picture, settle, together
 
 T0 = datetime(2026, 3, 2, 10, tzinfo=UTC)
 KEY: StateKey = ("demo", "anna", "email", "marketing")
@@ -47,14 +47,62 @@ def test_any_order_of_words_ends_alike(said: list[tuple[Status, int]], random: "
             before |= after
         ends.append((before[KEY].status, before[KEY].at))
     assert ends[0] == ends[1]
-    newest = max(minute for _, minute in said)
-    strictest = max((STATUSES.index(status) for status, minute in said if minute == newest))
-    assert ends[0][0] == STATUSES[strictest]
+    stands = ""
+    for status, _ in sorted(said, key=lambda one: (one[1], STATUSES.index(one[0]))):
+        stands = stands if (status, stands) == ("requested", "granted") else status
+    assert ends[0][0] == stands, "as if every word had come in its turn"
+
+
+@given(words, words)
+def test_a_merge_ends_as_if_all_had_been_said_of_one(
+    ours: list[tuple[Status, int]], theirs: list[tuple[Status, int]]
+) -> None:
+    def heard(said: list[tuple[Status, int]], key: StateKey) -> dict[StateKey, State]:
+        before: dict[StateKey, State] = {}
+        for status, minute in said:
+            after, _ = settle(before, {}, [(key, state(status, minute), word(status, minute))])
+            before |= after
+        return before
+
+    other: StateKey = ("demo", "ben", "email", "marketing")
+    before = heard(ours, KEY) | heard(theirs, other)
+    after, _ = settle(before, {("demo", "ben"): "anna"}, [])
+    assert (before | after)[KEY] == heard(ours + theirs, KEY)[KEY]
+
+
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        ([("granted", 1), ("requested", 2)], "granted"),
+        ([("requested", 2), ("granted", 1)], "granted"),
+        ([("granted", 1), ("requested", 1)], "granted"),
+        ([("requested", 1), ("granted", 2), ("requested", 3), ("requested", 4)], "granted"),
+        ([("granted", 1), ("requested", 2), ("withdrawn", 3)], "withdrawn"),
+        ([("granted", 1), ("withdrawn", 2), ("requested", 3)], "requested"),
+        ([("withdrawn", 2), ("requested", 3), ("granted", 1)], "requested"),
+        ([("granted", 1), ("requested", 3), ("withdrawn", 2)], "requested"),
+        ([("refused", 1), ("requested", 2)], "requested"),
+        ([("refused", 1), ("requested", 3), ("granted", 2)], "granted"),
+    ],
+)
+def test_a_second_sign_up_takes_no_permission_away(said: list[tuple[Status, int]], stands: Status) -> None:
+    before: dict[StateKey, State] = {}
+    for seq, (status, minute) in enumerate(said):
+        one = state(status, minute, seq)
+        before |= settle(before, {}, [(KEY, one, word(status, minute))])[0]
+    assert before[KEY].status == stands
+
+
+def test_a_second_sign_up_is_no_change_and_a_click_still_counts_after_it() -> None:
+    after, changes = settle({KEY: state("granted")}, {}, [(KEY, state("requested", 9, 2), word("requested", 9))])
+    assert (after[KEY].seq, changes) == (1, []), "the permission rests on the row of the grant"
+    ((_, at),) = chosen({("email", "marketing"): after[KEY]}, all_off, T0)
+    assert at > T0 + timedelta(minutes=9), "or the request would ask anew after the withdrawal"
 
 
 def test_a_withdrawal_is_stronger_than_a_grant_of_the_same_moment() -> None:
     for one, other in permutations([state("granted"), state("withdrawn")]):
-        assert stronger(one, other).status == "withdrawn"
+        assert together(one, other).status == "withdrawn"
 
 
 def test_the_same_status_told_again_is_no_change() -> None:
@@ -123,15 +171,27 @@ def test_all_off_leaves_what_a_contract_needs() -> None:
     ("channel", "purpose", "on", "wishes"),
     [
         ("push", "marketing", True, [("push", "marketing", "granted")]),
-        ("sms", "marketing", True, []),
+        ("email", "marketing", True, []),
         ("sms", "marketing", False, [("sms", "marketing", "withdrawn")]),
-        ("viber", "marketing", True, []),
-        ("viber", "marketing", False, []),
-        ("email", "transactional", False, []),
     ],
 )
 def test_switches(channel: str, purpose: str, on: bool, wishes: list[tuple[str, str, str]]) -> None:
     assert switching(channel, purpose, on)(STANDING) == wishes
+
+
+@pytest.mark.parametrize(
+    ("channel", "purpose", "on"),
+    [
+        ("sms", "marketing", True),
+        ("viber", "marketing", True),
+        ("viber", "marketing", False),
+        ("email", "transactional", False),
+        ("", "", False),
+    ],
+)
+def test_what_the_page_does_not_offer_is_refused(channel: str, purpose: str, on: bool) -> None:
+    with pytest.raises(NoSuchChoice):
+        switching(channel, purpose, on)(STANDING)
 
 
 def test_only_what_was_requested_is_confirmed() -> None:

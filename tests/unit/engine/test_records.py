@@ -51,8 +51,9 @@ class Platform:
         for item in good:
             self.profiles.setdefault(item.key, Profile())
         decision = handlers.decide(good, self.profiles, self.registry, lambda: NOW)
-        for name, count in decision.sums.items():
-            self.sums[name] = self.sums.get(name, 0) + count
+        for counts in decision.sums.values():
+            for name, count in counts.items():
+                self.sums[name] = self.sums.get(name, 0) + count
         return decision.outputs
 
 
