@@ -65,10 +65,12 @@ class Decoded:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to. `sums` are each shop's for the audit, `gone` ended enrolments that documents let go of,
-    `orders` what was told of orders (by profile and order), `merged` the profiles with orders that are others now."""
+    """What a batch leads to. `messages` with their priorities: the highest goes out first, whatever came first. `sums`
+    are each shop's for the audit, `gone` ended enrolments that documents let go of, `orders` what was told of orders
+    (by profile and order), `merged` the profiles with orders that are others now."""
 
     outputs: list[Outgoing] = field(default_factory=list)
+    messages: list[tuple[int, Outgoing]] = field(default_factory=list)
     orders: dict[ProfileKey, dict[str, facts.OrderFact]] = field(default_factory=dict)
     merged: list[tuple[ProfileKey, str]] = field(default_factory=list)
     gone: list[tuple[ProfileKey, Enrolment]] = field(default_factory=list)
@@ -118,6 +120,7 @@ def decide(
         profiles[item.key] = turn.profile
         decision.gone += [(item.key, enrolment) for enrolment in turn.gone]
         _publish(decision, turn)
+    decision.outputs += [message for _, message in sorted(decision.messages, key=lambda one: -one[0])]
     return decision
 
 
@@ -244,8 +247,7 @@ def _publish(decision: Decision, turn: Turn) -> None:
             enrolment=call.enrolment,
         )
         decision.outputs.append(_call(turn, call, asked, call.step))
-    for request in sorted(turn.messages, key=lambda one: -one.priority):
-        decision.outputs.append(_message(turn, request))
+    decision.messages += [(request.priority, _message(turn, request)) for request in turn.messages]
     for fact in turn.facts:
         decision.outputs.append(_fact(turn, fact))
 
@@ -296,6 +298,7 @@ def _message(turn: Turn, request: Request) -> Outgoing:
         context=request.context,
         contacts_at=request.contacts_at,
         arms=dict(request.arms),
+        priority=request.priority,
     )
     return outgoing(
         topics.MESSAGES,
@@ -373,11 +376,6 @@ def rfm_changed(rows: Iterable[dict[str, Any]], *, shop: str) -> list[Outgoing]:
         )
         for row in rows
     ]
-
-
-def new_profile() -> Profile:
-    """What is known of somebody never seen before."""
-    return Profile()
 
 
 def read(document: bytes) -> Profile:
