@@ -1,28 +1,36 @@
-"""The engine by itself, no Kafka, no database: `python -m bench.engine SCENARIOS [judged] [profile]`.
+"""The engine by itself, no Kafka, no database: `python -m bench.engine SCENARIOS [alone] [other] [profile]`.
 
-Decodes, decides, publishes into a list and writes documents as rules does, for a customer after another.
+Decodes, decides, publishes into a list and writes documents as rules does, for a customer after another. `alone`: one
+real scenario, and conditions that are not met on the same event for the rest; `other`: the rest wait for other events.
 """
 
 import cProfile
+import gc
 import json
 import pstats
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 
+import psutil
+
 from bench import load, many
 from libs.common.bus.records import Record
+from libs.common.runtime import COLLECT
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers
 
 CUSTOMERS, WARM, COUNT, BATCH = 2_000, 12_000, 8_000, 500
-SHOWN = 25
+SHOWN, KEPT = 25, 5
 
 
 def main() -> int:
     count, said = int(sys.argv[1]), sys.argv[2:]
-    live = many.registry(many.texts(count, judged="judged" in said))
+    texts = many.texts(count, judged="other" not in said, real=1 if "alone" in said else len(many.REAL))
+    live = many.registry(texts)
+    gc.freeze()
+    gc.set_threshold(*COLLECT)  # as the service has it
     begin = datetime.now(UTC) - timedelta(hours=3)
     told = list(many.records(load.events(load.customers(CUSTOMERS), WARM + COUNT, begin)))
     documents: dict[handlers.ProfileKey, bytes] = {}
@@ -37,8 +45,17 @@ def main() -> int:
     if "profile" in said:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(SHOWN)
     size = sum(map(len, documents.values())) / len(documents)
-    print(json.dumps({"events": COUNT, "cpu": spent, "document": size, "outputs": outputs / COUNT}))
+    found = {"events": COUNT, "cpu": spent, "document": size, "outputs": outputs / COUNT}
+    print(json.dumps(found | {"memory": _memory(list(documents.values()))}))
     return 0
+
+
+def _memory(documents: list[bytes]) -> float:
+    """Bytes that a profile takes in memory."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    kept = [handlers.read(document) for _ in range(KEPT) for document in documents]
+    return (process.memory_info().rss - before) / len(kept)
 
 
 def _work(told: list[Record], documents: dict[handlers.ProfileKey, bytes], live: Registry, begin: datetime) -> int:

@@ -10,7 +10,7 @@ from libs.common.bus.kafka import Producer
 from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
 from libs.contracts.events import EventOccurred
-from libs.contracts.scenarios import ScenarioPublished, ScenarioState
+from libs.contracts.scenarios import ScenarioPublished, ScenarioState, State
 
 SHOP = "demo"
 SOURCE = "/shops/demo/web"
@@ -134,8 +134,12 @@ def scenario(text: str, id: str = "abandoned-cart") -> list[Outgoing]:
     """The records that make a scenario live."""
     now = datetime.now(UTC)
     told = ScenarioPublished(scenario=id, version=1, published_at=now, files={"scenario.yaml": text})
-    state = ScenarioState(scenario=id, version=1, state="live", changed_at=now)
-    return [
-        outgoing(topics.SCENARIOS, message, key=key, id=key, source="/bench", shop=SHOP, time=now)
-        for key, message in ((f"{SHOP}/{id}@1", told), (f"{SHOP}/{id}", state))
-    ]
+    key = f"{SHOP}/{id}@1"
+    return [outgoing(topics.SCENARIOS, told, key=key, id=key, source="/bench", shop=SHOP, time=now), state(id, "live")]
+
+
+def state(id: str, now: State) -> Outgoing:
+    """The record that says how a scenario stands."""
+    key, at = f"{SHOP}/{id}", datetime.now(UTC)
+    told = ScenarioState(scenario=id, version=1, state=now, changed_at=at)
+    return outgoing(topics.SCENARIOS, told, key=key, id=key, source="/bench", shop=SHOP, time=at)

@@ -25,19 +25,20 @@ REAL = (
 )
 DIFFERENT = 400
 """Documents that are made by playing; the rest of a table are copies of them."""
-LOOKED_AT = "INSERT INTO rules.sweep (shop, fingerprint, read_to, done) VALUES ($1, $2, 1000000000, true)"
+LOOKED_AT = """
+INSERT INTO rules.sweep (shop, fingerprint, read_to, done) VALUES ($1, $2, 1000000000, true) ON CONFLICT DO NOTHING
+"""
 BEHIND = 8
 """Events that each customer of a filled table has behind him."""
 
 
-def texts(count: int, *, judged: bool = False) -> dict[str, str]:
-    """So many scenarios by id: one, the real ones, or these and more that other events start.
-
-    With `judged` the others are asked about every cart: each has a condition of its own, which is judged, and not met.
+def texts(count: int, *, judged: bool = True, real: int = len(REAL)) -> dict[str, str]:
+    """So many scenarios by id: `real` of the library, and more that wait for every cart, each with a condition of its
+    own, which is not met; without `judged` other events start them.
     """
-    found = {id: _text(id) for id in REAL[:count]}
+    found = {id: _text(id) for id in REAL[: min(count, real)]}
     for number in range(count - len(found)):
-        value = read(_text(REAL[number % len(REAL)]), "").value
+        value = read(_text(REAL[number % real]), "").value
         value["id"] = f"{value['id']}-{number}"
         value["trigger"] = {"event": f"custom.other-{number}"}
         if judged:
@@ -87,9 +88,8 @@ def documents(live: Registry) -> list[bytes]:
     return [handlers.write(profile) for profile in profiles.values()]
 
 
-async def fill(database: str, live: Registry, customers: list[str]) -> float:
-    """Store a profile for each customer; the bytes of the table for each."""
-    made = documents(live)
+async def fill(database: str, live: Registry, customers: list[str], made: list[bytes]) -> float:
+    """Store a profile for each customer, out of documents that were made; the bytes of the table for each."""
     rows = ((load.SHOP, id, 1, made[number % len(made)]) for number, id in enumerate(customers))
     connection = await asyncpg.connect(database)
     try:
@@ -97,9 +97,8 @@ async def fill(database: str, live: Registry, customers: list[str]) -> float:
             "profile", schema_name="rules", records=rows, columns=["shop", "profile", "version", "document"]
         )
         await connection.execute("VACUUM ANALYZE rules.profile")
-        watching = live.shop(load.SHOP).watching
-        print_of = watching.fingerprint if watching else ""
-        await connection.execute(LOOKED_AT, load.SHOP, print_of)  # else all of them would be told to look, meanwhile
+        told = live.shop(load.SHOP).fingerprint
+        await connection.execute(LOOKED_AT, load.SHOP, told)  # else all of them would be told to look, meanwhile
         size: int = await connection.fetchval("SELECT pg_total_relation_size('rules.profile')")
         return size / len(customers)
     finally:

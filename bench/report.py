@@ -41,12 +41,14 @@ class Figure:
 
 @dataclass
 class Report:
-    """What one benchmark found. `says` tells what was compared with what, `notes` what to know about it."""
+    """What one benchmark found. `says` tells what was compared with what, `notes` what to know about it, `repeat` how
+    to measure it again."""
 
     name: str
     says: str
     notes: list[str] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    repeat: str = ""
 
     def save(self) -> None:
         """Write `results/<name>.json`, and the README anew from all of them."""
@@ -55,6 +57,7 @@ class Report:
             "name": self.name,
             "says": self.says,
             "machine": _machine(),
+            "repeat": self.repeat or f"make bench ARGS={self.name}",
             "notes": self.notes,
             "figures": [figure.row() for figure in self.figures],
         }
@@ -88,7 +91,7 @@ def _readme() -> str:
     ]
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text())
-        lines += ["", f"## {found['name']}", "", found["says"], "", f"Machine: {found['machine']}.", ""]
+        lines += ["", f"## {found['name']}", "", found["says"], "", _how(found), ""]
         lines += ["| figure | median | min to max | aim |", "|---|---|---|---|"]
         for row in found["figures"]:
             aim = f"{row['aim']}{'' if row['reached'] else ': missed'}" if "aim" in row else ""
@@ -98,6 +101,11 @@ def _readme() -> str:
             )
         lines += ["", *(f"- {note}" for note in found["notes"])] if found["notes"] else []
     return "\n".join(lines) + "\n"
+
+
+def _how(found: dict[str, Any]) -> str:
+    repeat = f" Again: `{found['repeat']}`." if "repeat" in found else ""
+    return f"Machine: {found['machine']}.{repeat}"
 
 
 def _text(value: float) -> str:

@@ -13,7 +13,7 @@ from cli.client import Target, find
 from cli.local.process import ROOT
 from cli.options import Data, Json, Shop
 from cli.scenario import Paths, bundles, complaint, read_bundle
-from cli.terminal import CliError, line, say, show_json
+from cli.terminal import CliError, line, read_text, say, show_json
 from libs.domain.lint.check import check_bundle, errors
 from libs.domain.scenario.diff import Difference, compare
 from libs.domain.scenario.graph import mermaid
@@ -63,7 +63,11 @@ def side(text: str, shop: str | None, data: Path | None) -> dict[str, Files]:
     named = PUBLISHED.fullmatch(text)
     if named is None:
         raise CliError(f"{text}: neither a folder nor ID@VERSION")
-    return {named["id"]: published(find(data), shop, named["id"], named["version"])["files"]}
+    try:
+        target = find(data)
+    except CliError as error:
+        raise CliError(f"{text}: no such folder here; {error}", error.code) from None
+    return {named["id"]: published(target, shop, named["id"], named["version"])["files"]}
 
 
 def _id_of(folder: Path, files: Files) -> str:
@@ -71,7 +75,9 @@ def _id_of(folder: Path, files: Files) -> str:
         told = read(files["scenario.yaml"], str(folder / "scenario.yaml")).value
     except ScenarioError as error:
         raise CliError(str(error), code=1) from None
-    return str(told.get("id") or folder.name) if isinstance(told, dict) else folder.name
+    if not isinstance(told, dict):
+        raise CliError(f"{folder / 'scenario.yaml'}: a scenario is a mapping (begin with `kurant: 1`)", code=1)
+    return str(told.get("id") or folder.name)
 
 
 def published(target: Target, shop: str | None, id: str, version: str | None = None) -> dict[str, Any]:
@@ -123,6 +129,9 @@ def new(
     own = id or (folder.name if folder else origin.name)
     if not IDENTIFIER.fullmatch(own):
         raise CliError(f"{own} is not an id: lower-case letters, digits and hyphens, up to 64")
+    read_bundle(origin)  # whole, before anything is made
+    for test in (origin / "tests").glob("*.yaml"):
+        read_text(test)
     made = folder or (Path("scenarios") if Path("scenarios").is_dir() else Path()) / own
     if made.exists() and (not made.is_dir() or any(made.iterdir())):
         raise CliError(f"{made} is there already: give another --id, or a folder")
@@ -150,12 +159,12 @@ def library(source: str) -> Path:
 def rename(folder: Path, old: str, id: str, name: str) -> None:
     """Give a copied scenario its own id and name, in its tests too; the rest stays as it was written."""
     main = folder / "scenario.yaml"
-    text = main.read_text("utf-8")
+    text = read_text(main)
     text = re.sub(r"^id:[^\n#]*?(?=\s*(#|$))", f"id: {id}", text, count=1, flags=re.MULTILINE)
     quoted = json.dumps(name, ensure_ascii=False) if re.search(r"[^\w \-.]", name) else name
     text = re.sub(r"^name:[^\n#]*?(?=\s*(#|$))", lambda _: f"name: {quoted}", text, count=1, flags=re.MULTILINE)
     main.write_text(text, "utf-8")
     for test in (folder / "tests").glob("*.yaml"):
-        told = test.read_text("utf-8")
+        told = read_text(test)
         word = rf"\b(entered|not_entered|scenario): {re.escape(old)}(?![\w-])"
         test.write_text(re.sub(word, rf"\1: {id}", told), "utf-8")

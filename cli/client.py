@@ -9,8 +9,7 @@ import httpx
 
 from cli.local.folder import Folder
 from cli.terminal import CliError
-from libs.common.errors import Misconfigured
-from libs.common.http.auth import DEMO_KEY, DEMO_SHOP
+from libs.common.http.demo import DEMO_KEY, DEMO_SHOP
 from libs.common.secrets import Secrets
 
 DEFAULT_FOLDER = Path(".kurant")
@@ -28,7 +27,7 @@ class Unreachable(Away):
     """Nobody answers at the address."""
 
     def __init__(self, url: str, error: Exception) -> None:
-        super().__init__(f"{url} does not answer: {type(error).__name__}")
+        super().__init__(f"{url} does not answer ({type(error).__name__}): does the platform run there?")
 
 
 class Refused(CliError):
@@ -58,6 +57,9 @@ class Target:
         """The console's decoded answer; raises `Refused`, or `CliError` when it does not answer."""
         given = {name: value for name, value in (params or {}).items() if value is not None}
         answer = request(method, self.console + path, self.key, json=json, params=given)
+        if answer.status_code == 401 and self.local:
+            told = "is not the file that this platform was started with: put it back, or start the platform again"
+            raise CliError(f"{self.local.secrets} {told}")
         return decoded(answer)
 
     def ingest_key(self, shop: str | None) -> str:
@@ -77,7 +79,12 @@ def find(data: Path | None) -> Target:
         raise CliError("no platform: start one (kurant up), or give --data DIR, or set KURANT_URL and KURANT_KEY")
     if not key:
         raise CliError("KURANT_KEY is not set: it must hold an API key of the platform at KURANT_URL")
+    if not (key.isascii() and key.isprintable()):
+        raise CliError("KURANT_KEY is no API key: it holds what no key holds; see `kurant keys create`")
     ingest = os.environ.get("KURANT_INGEST_URL")
+    for name, value in (("KURANT_URL", url), ("KURANT_INGEST_URL", ingest)):
+        if value and not value.startswith(("http://", "https://")):
+            raise CliError(f"{name} {value}: must begin with http:// or https://")
     return Target(console=url.rstrip("/"), ingest=ingest.rstrip("/") if ingest else None, key=key)
 
 
@@ -85,10 +92,7 @@ def _local(folder: Folder, said: Path) -> Target:
     addresses = folder.read_addresses()
     if not folder.running():
         raise CliError(f"the platform in {said} does not run: start it with `kurant up --data {said}`")
-    try:
-        key = Secrets.load(folder.secrets).service_key()
-    except Misconfigured as error:
-        raise CliError(str(error)) from None
+    key = Secrets.load(folder.secrets).service_key()
     return Target(console=addresses["console"], ingest=addresses["ingest"], key=key, local=folder)
 
 

@@ -25,10 +25,15 @@ PRODUCTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One HTTP call to ingest at a moment; or, with `unsubscribe`, a press on the link in a customer's mail."""
+    """One HTTP call to ingest at a moment; or, with `unsubscribe`, a press on the link in a customer's mail.
+
+    `who` does what it `says`, and `why` that is worth watching.
+    """
 
     at: datetime
+    who: str
     says: str
+    why: str = ""
     events: tuple[Event, ...] = ()
     unsubscribe: str | None = None
 
@@ -128,98 +133,111 @@ class _Script:
             "consent.changed", "web", hours, **self.who(name), consents=[told | {"text": TEXT, "how": how}]
         )
 
-    def call(self, hours: float, says: str, *events: Event) -> None:
-        self.calls.append(Call(at=self.at(hours), says=says, events=events))
+    def call(self, hours: float, who: str, says: str, *events: Event, why: str = "") -> None:
+        self.calls.append(Call(at=self.at(hours), who=who, says=says, why=why, events=events))
 
 
 Chapter = Callable[[_Script], tuple[str, str]]
 
 
 def _anna(script: _Script) -> tuple[str, str]:
-    script.call(0, "Anna leaves a sofa in her cart", script.cart("Anna", 0, "sofa"))
+    script.call(0, "Anna", "leaves a sofa in her cart", script.cart("Anna", 0, "sofa"))
     order = script.order("Anna", 23.5, "pos/12", script.card("Anna"), "249.00")
-    script.call(23.5, "Anna pays for it at the till, with her loyalty card", order)
+    why = "known there by her loyalty card alone"
+    script.call(23.5, "Anna", "pays for the sofa at the till of the shop", order, why=why)
     return "Anna", "buys at the till before the second mail"
 
 
 def _ben(script: _Script) -> tuple[str, str]:
-    script.call(0, "Ben leaves a table in his cart", script.cart("Ben", 0, "table"))
+    why = "he never agreed to mails"
+    script.call(0, "Ben", "leaves a table in his cart", script.cart("Ben", 0, "table"), why=why)
     return "Ben", "never agreed to mails"
 
 
 def _cecil(script: _Script) -> tuple[str, str]:
-    script.call(0.1, "Cecil leaves a lamp in his cart", script.cart("Cecil", 0.1, "lamp"))
-    press = Call(at=script.at(3), says="Cecil presses unsubscribe in his first mail", unsubscribe=script.email("Cecil"))
-    script.calls.append(press)
+    script.call(0.1, "Cecil", "leaves a lamp in his cart", script.cart("Cecil", 0.1, "lamp"))
+    says, why = "presses unsubscribe in his first mail", "no second mail may follow"
+    address = script.email("Cecil")
+    script.calls.append(Call(at=script.at(3), who="Cecil", says=says, why=why, unsubscribe=address))
     return "Cecil", "unsubscribes by the first mail"
 
 
 def _dora(script: _Script) -> tuple[str, str]:
-    script.call(0.2, "Dora leaves two things in her cart", script.cart("Dora", 0.2, "sofa", "lamp"))
+    script.call(0.2, "Dora", "leaves a sofa and a lamp in her cart", script.cart("Dora", 0.2, "sofa", "lamp"))
     return "Dora", "does nothing more: all three mails"
 
 
 def _emil(script: _Script) -> tuple[str, str]:
-    script.call(0, "Emil leaves a chair in his cart", script.cart("Emil", 0, "chair"))
-    script.call(0.5, "Emil puts a lamp in as well: his waits start anew", script.cart("Emil", 0.5, "chair", "lamp"))
-    script.call(20, "Emil pays on the web", script.order("Emil", 20, "web", script.who("Emil"), "224.50"))
+    script.call(0, "Emil", "leaves a chair in his cart", script.cart("Emil", 0, "chair"))
+    why = "the cart changed: his waits start anew"
+    script.call(0.5, "Emil", "puts a lamp in as well", script.cart("Emil", 0.5, "chair", "lamp"), why=why)
+    script.call(20, "Emil", "pays on the web", script.order("Emil", 20, "web", script.who("Emil"), "224.50"))
     return "Emil", "changes the cart, buys on the web the next morning"
 
 
 def _fela(script: _Script) -> tuple[str, str]:
     event = script.cart("Fela", 0.3, "table")
-    script.call(0.3, "Fela's cart arrives three times", event, event, event)
-    script.call(0.4, "... and twice more: one enrolment all the same", event, event)
-    script.call(2.5, "Fela pays on the web", script.order("Fela", 2.5, "web", script.who("Fela"), "420.00"))
+    says, why = "leaves a table in her cart, and the shop sends that event three times", "it counts once"
+    script.call(0.3, "Fela", says, event, event, event, why=why)
+    script.call(0.4, "Fela", "her cart event is sent twice more", event, event, why="it still counts once")
+    script.call(2.5, "Fela", "pays on the web", script.order("Fela", 2.5, "web", script.who("Fela"), "420.00"))
     return "Fela", "her cart event comes five times"
 
 
 def _greg(script: _Script) -> tuple[str, str]:
     order = script.order("Greg", 0.4, "web", script.who("Greg"), "135.50")
-    script.call(0.42, "Greg's purchase reaches us first", order)
-    script.call(0.5, "... and then the cart of the same visit", script.cart("Greg", 0.35, "chair"))
+    script.call(0.42, "Greg", "buys a chair", order, why="the purchase reaches us before the cart of the same visit")
+    why = "it is older than his purchase: no reminder"
+    script.call(0.5, "Greg", "his cart event arrives after his purchase", script.cart("Greg", 0.35, "chair"), why=why)
     return "Greg", "had paid when his cart event arrived"
 
 
 def _hana(script: _Script) -> tuple[str, str]:
-    script.call(0.6, "Hana leaves a candle in her cart", script.cart("Hana", 0.6, "candle"))
+    why = "19.00 is below 50.00: no reminder"
+    script.call(0.6, "Hana", "leaves a candle in her cart", script.cart("Hana", 0.6, "candle"), why=why)
     return "Hana", "her cart is too small for a reminder"
 
 
 def _ivan(script: _Script) -> tuple[str, str]:
     broken = script.event("cart.updated", "web", 0.7, **script.who("Ivan"), cart={"id": "c", "value": "a lot"})
-    script.call(0.7, "Ivan's shop window sends one broken event and one good", broken, script.cart("Ivan", 0.7, "lamp"))
-    script.call(26, "Ivan pays on the web", script.order("Ivan", 26, "web", script.who("Ivan"), "89.00"))
+    says, why = "leaves a lamp in his cart, beside a broken event", "the broken one is refused, the good one taken"
+    script.call(0.7, "Ivan", says, broken, script.cart("Ivan", 0.7, "lamp"), why=why)
+    script.call(26, "Ivan", "pays on the web", script.order("Ivan", 26, "web", script.who("Ivan"), "89.00"))
     return "Ivan", "a malformed event beside a good one; buys after the second mail"
 
 
 def _jola(script: _Script) -> tuple[str, str]:
-    script.call(0.2, "Jola leaves a lamp in her cart", script.cart("Jola", 0.2, "lamp"))
+    script.call(0.2, "Jola", "leaves a lamp in her cart", script.cart("Jola", 0.2, "lamp"))
     cart = {"id": f"c-{script.run}-jola"}
-    script.call(0.5, "Jola empties her cart", script.event("cart.cleared", "web", 0.5, **script.who("Jola"), cart=cart))
+    cleared = script.event("cart.cleared", "web", 0.5, **script.who("Jola"), cart=cart)
+    script.call(0.5, "Jola", "empties her cart", cleared, why="nothing is left to be reminded of")
     return "Jola", "empties the cart"
 
 
 def _karl(script: _Script) -> tuple[str, str]:
-    script.call(0.3, "Karl leaves a table in his cart", script.cart("Karl", 0.3, "table"))
-    script.call(0.6, "Karl agrees to mails", script.consent("Karl", 0.6, how="account page"))
-    script.call(5, "Karl pays on the web", script.order("Karl", 5, "web", script.who("Karl"), "420.00"))
+    why = "he has not agreed to mails yet"
+    script.call(0.3, "Karl", "leaves a table in his cart", script.cart("Karl", 0.3, "table"), why=why)
+    why = "just in time for the first one"
+    script.call(0.6, "Karl", "agrees to mails", script.consent("Karl", 0.6, how="account page"), why=why)
+    script.call(5, "Karl", "pays on the web", script.order("Karl", 5, "web", script.who("Karl"), "420.00"))
     return "Karl", "agrees to mails before the first"
 
 
 def _lena(script: _Script) -> tuple[str, str]:
-    script.call(0.4, "Lena leaves a chair in her cart", script.cart("Lena", 0.4, "chair"))
+    script.call(0.4, "Lena", "leaves a chair in her cart", script.cart("Lena", 0.4, "chair"))
     withdrawn = script.consent("Lena", 8, "withdrawn", "call to the shop")
-    script.call(8, "Lena calls the shop and takes her consent back", withdrawn)
+    why = "no second mail may follow"
+    script.call(8, "Lena", "calls the shop and takes her consent back", withdrawn, why=why)
     return "Lena", "takes her consent back by telephone"
 
 
 def _marek(script: _Script) -> tuple[str, str]:
     browser = {"anonymous_id": f"browser-{script.run}-marek"}
-    script.call(0.3, "somebody leaves a sofa in a cart", script.cart("Marek", 0.3, "sofa", who=browser))
+    cart = script.cart("Marek", 0.3, "sofa", who=browser)
+    script.call(0.3, "Marek", "leaves a sofa in a cart, not logged in", cart, why="nobody knows yet who it is")
     login = script.event("profile.logged_in", "web", 0.6, **browser, **script.who("Marek"))
-    script.call(0.6, "... and logs in: it is Marek", login)
-    script.call(30, "Marek pays on the web", script.order("Marek", 30, "web", script.who("Marek"), "249.00"))
+    script.call(0.6, "Marek", "logs in", login, why="so the cart of before is his")
+    script.call(30, "Marek", "pays on the web", script.order("Marek", 30, "web", script.who("Marek"), "249.00"))
     return "Marek", "was anonymous until he logged in"
 
 
@@ -252,6 +270,7 @@ def make(now: datetime, run: int) -> Day:
         for name in names
     ]
     agreed = [script.consent(name, -0.5) for name in names if name not in NO_CONSENT]
-    script.call(-0.5, "the CRM tells who the customers are, and who agreed to mails", *known, *agreed)
+    says = f"tells who its {len(names)} customers are, and who agreed to mails"
+    script.call(-0.5, "shop", says, *known, *agreed, why=f"all but {' and '.join(NO_CONSENT)}")
     calls = tuple(sorted(script.calls, key=lambda call: call.at))
     return Day(opening=script.opening, customers=tuple(script.customers), calls=calls)

@@ -69,7 +69,7 @@ class Sender:
     def _post(self, events: list[dict[str, Any]]) -> Any:
         deadline = time.monotonic() + PATIENCE
         headers = {"Content-Type": "application/cloudevents-batch+json"}
-        content = json.dumps(events, ensure_ascii=False).encode()
+        content = json.dumps(events, ensure_ascii=False).encode("utf-8", "surrogatepass")
         while True:
             pause = 1.0
             try:
@@ -117,7 +117,7 @@ def travel(file: Path, sender: Sender, again: bool) -> Journey:
     size = file.stat().st_size
     journey = Journey()
     if not again and note.exists():
-        journey = Journey(**json.loads(note.read_text()))
+        journey = _journey(note)
         if journey.offset > size:
             raise CliError(f"{file} is shorter than when it was interrupted: --again sends it from the beginning")
         say(f"going on after line {journey.line}")
@@ -133,6 +133,21 @@ def travel(file: Path, sender: Sender, again: bool) -> Journey:
             bar.update(task, completed=journey.offset)
     note.unlink(missing_ok=True)
     return journey
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _journey(note: Path) -> Journey:
+    """How far an interrupted run came. Raises `CliError` when the note is damaged."""
+    try:
+        found = Journey(**json.loads(note.read_text("utf-8")))
+        if not all(isinstance(one, int) for one in (found.offset, found.line, found.accepted, found.duplicates)):
+            raise ValueError("no numbers")
+        return found
+    except (ValueError, TypeError):
+        raise CliError(f"{note} is damaged: --again sends the file from the beginning") from None
 
 
 @dataclass(frozen=True)
@@ -153,9 +168,12 @@ def _next(source: Any, journey: Journey) -> Batch | None:
         if not raw.strip():
             continue
         try:
-            event = json.loads(raw)
-        except ValueError as error:
-            journey.rejected.append({"line": number, "error": f"not JSON: {type(error).__name__}"})
+            event = json.loads(raw, parse_constant=_no_constant)
+        except UnicodeDecodeError:
+            journey.rejected.append({"line": number, "error": "not UTF-8"})
+            continue
+        except (ValueError, RecursionError):
+            journey.rejected.append({"line": number, "error": "not JSON; each line must be one CloudEvent"})
             continue
         if isinstance(event, dict):
             events.append(Numbered(number, event))

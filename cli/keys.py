@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from cli import known
 from cli.client import find
-from cli.options import Data, Json, Shop
+from cli.options import Data, Json, KeyId, Shop
 from cli.terminal import line, say, show_json, show_table
 
 app = typer.Typer(help="API keys.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,6 +30,7 @@ def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
     """List keys, without the keys themselves."""
     target = find(data)
     found = target.ask("GET", "/v1/keys", params={"shop": shop})
+    known.shop(target, shop, found)
     if as_json:
         show_json(found)
         return
@@ -39,7 +41,7 @@ def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], data: Data = None) -> None:
+def revoke(key_id: KeyId, data: Data = None) -> None:
     """Revoke a key by its id; it may still be taken for ten seconds."""
     find(data).ask("DELETE", f"/v1/keys/{key_id}")
     say(f"revoked {key_id}")

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.client import find
-from cli.options import Data, Json, Shop
+from cli import known
+from cli.client import Refused, find
+from cli.options import Data, Json, Profile, Shop
 from cli.terminal import CliError, line, show_json, show_table
 
 OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "ended_at")
-Profile = Annotated[str | None, typer.Option("--profile", help="profile id")]
 
 
 def status(data: Data = None, as_json: Json = False) -> None:
@@ -41,8 +41,12 @@ def outbox(
     as_json: Json = False,
 ) -> None:
     """Every message with its end and the reason."""
+    known.channel(channel)
     target = find(data)
-    found = target.ask("GET", "/v1/outbox", params={"shop": target.shop(shop), "profile": profile, "channel": channel})
+    own = target.shop(shop)
+    found = target.ask("GET", "/v1/outbox", params={"shop": own, "profile": profile, "channel": channel})
+    known.shop(target, own, found)
+    known.profile(target, own, profile, found)
     if as_json:
         show_json(found)
     else:
@@ -61,8 +65,16 @@ def explain(
     if (email is None) == (profile is None):
         raise CliError("give either --email or --profile")
     target = find(data)
-    params = {"shop": target.shop(shop), "email": email, "profile": profile, "scenario": scenario}
-    found = target.ask("GET", "/v1/explain", params=params)
+    own = target.shop(shop)
+    try:
+        found = target.ask(
+            "GET", "/v1/explain", params={"shop": own, "email": email, "profile": profile, "scenario": scenario}
+        )
+    except Refused as refused:
+        if refused.status == 404:
+            known.shop(target, own)
+        raise
+    known.scenario(target, own, scenario, found["scenarios"])
     if as_json:
         show_json(found)
         return

@@ -1,72 +1,38 @@
-"""`kurant`: the command line. Exit code 0 done, 1 found wrong, 2 called wrong; errors are one line on stderr."""
+"""`kurant`: the command line. Exit code 0 done, 1 found wrong, 2 called wrong; errors are one line on stderr.
 
+Nothing is imported before Ctrl-C is heeded: the verbs take most of a second to load.
+"""
+
+import os
+import signal
 import sys
-from collections.abc import Callable
+from types import FrameType
 
-import typer
-from typer._click.exceptions import ClickException, NoArgsIsHelpError
-
-from cli import author, events, keys, look, maintain, rehearse, rfm, scenario, segment
-from cli.local.process import LocalError
-from cli.terminal import ERR, CliError
-from cli.up import up
-
-app = typer.Typer(
-    name="kurant",
-    help="Self-hosted, Kafka-native reminder automation.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-VERBS: tuple[Callable[..., None], ...] = (
-    up,
-    look.status,
-    look.explain,
-    look.outbox,
-    look.audit,
-    maintain.reset,
-    maintain.settings,
-    maintain.migrate,
-)
-for verb in VERBS:
-    app.command()(verb)
-scenario.app.command("test")(rehearse.play)
-for verb in (author.diff, author.graph, author.new, author.schema):
-    scenario.app.command()(verb)
-app.add_typer(keys.app, name="keys")
-app.add_typer(events.app, name="events")
-app.add_typer(scenario.app, name="scenario")
-app.add_typer(segment.app, name="segment")
-app.add_typer(rfm.app, name="rfm")
-
-
-@app.callback()
-def root() -> None:
-    """Self-hosted, Kafka-native reminder automation."""
+INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    signal.signal(signal.SIGINT, _leave)
+    from cli.verbs import run as verb
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.exit(verb(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
-    try:
-        outcome = typer.main.get_command(app).main(arguments, prog_name="kurant", standalone_mode=False)
-        return outcome if isinstance(outcome, int) else 0
-    except (CliError, LocalError) as error:
-        ERR.print(f"kurant: {error}", markup=False)
-        return error.code
-    except NoArgsIsHelpError as error:
-        ERR.print(error.format_message(), markup=False)
-        return 2
-    except ClickException as error:
-        ERR.print(f"kurant: {error.format_message()}", markup=False)
-        return 2
-    except (typer.Abort, KeyboardInterrupt):
-        return 130
+    from cli.verbs import run as verb
+
+    return verb(arguments)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Nothing has begun, so nothing is to be ended."""
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import typer
 from cli.local.folder import Folder
 from cli.options import Data, Json
 from cli.terminal import CliError, say, show_json, show_table
-from libs.common.errors import Misconfigured
 
 OWN = {
     "KURANT_DATA": "command line: data folder of a local platform",
@@ -29,10 +28,7 @@ def settings(as_json: Json = False) -> None:
     """Every setting: value, meaning, origin; secrets hidden."""
     from libs.common.settings import Settings, load, origin
 
-    try:
-        loaded = load()
-    except Misconfigured as error:
-        raise CliError(str(error)) from None
+    loaded = load()
     rows = [
         {
             "name": f"KURANT_{name.upper()}",
@@ -67,11 +63,12 @@ def migrate(data: Data = None) -> None:
     from libs.common.db.migrate import upgrade
     from libs.common.settings import load
 
-    try:
-        url = Folder(data.resolve()).read_addresses()["postgres"] if data else load().database_url
+    if data is None:
+        upgrade(load().database_url)
+    else:
+        folder = Folder(data.resolve())
+        url = folder.read_addresses()["postgres"]
+        if not folder.running():
+            raise CliError(f"the platform in {data} does not run; `kurant up --data {data}` migrates when it starts")
         upgrade(url)
-    except Misconfigured as error:
-        raise CliError(str(error)) from None
-    except OSError as error:
-        raise CliError(f"the database does not answer: {type(error).__name__}", code=1) from None
     say("the database is up to date")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from cli.options import Json
 from cli.scenario import Paths, bundles, complaint, read_bundle
 from cli.segment import beside
-from cli.terminal import ERR, CliError, line, say, show_json, show_table
+from cli.terminal import ERR, CliError, line, read_text, say, show_json, show_table
 from libs.contracts import event_types
 from libs.domain.engine.named import Named
 from libs.domain.lint.segment import MAIN
@@ -57,7 +57,8 @@ def play(paths: Paths, only: Only = None, as_json: Json = False) -> None:
                 if result.findings and not as_json:
                     tell(result)
     if not results:
-        raise CliError("no tests there" if only is None else f"no test there is called {only}")
+        none = "no tests there, which are files tests/<name>.yaml of a scenario"
+        raise CliError(none if only is None else f"no test there is called {only}")
     failed = sum(bool(one.findings) for one in results)
     if as_json:
         show_json([told(one) for one in results])
@@ -93,10 +94,7 @@ class Player:
     def play(self, file: Path, only: str | None = None) -> Result | None:
         """One test; None when it is not wanted."""
         scenario = self._folder.name
-        try:
-            text = file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CliError(f"{file}: {type(error).__name__}") from None
+        text = read_text(file)
         try:
             read = read_test(text, str(file), canonical)
         except ScenarioError as error:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import known
 from cli.client import Refused, Target, find
-from cli.options import Data, Json, Shop
+from cli.options import Data, Json, Profile, Shop
 from cli.scenario import complaint
-from cli.terminal import CliError, line, say, show_json, show_table
+from cli.terminal import CliError, line, read_text, say, show_json, show_table
 
 app = typer.Typer(
     help="RFM: customers by recency, frequency and monetary value.", no_args_is_help=True, rich_markup_mode=None
@@ -75,6 +76,7 @@ def show(
     own = target.shop(shop)
     if segment is not None:
         rows = target.ask("GET", "/v1/rfm/customers", params={"shop": own, "segment": segment, "limit": str(SHOWN)})
+        known.rfm_segment(target, own, segment, rows)
         if as_json:
             show_json(rows)
         else:
@@ -83,6 +85,7 @@ def show(
                 say(f"the first {SHOWN}; all of them: kurant rfm export FILE.csv")
         return
     found = target.ask("GET", "/v1/rfm", params={"shop": own})
+    known.shop(target, own, found["run"])
     if as_json:
         show_json(found)
         return
@@ -114,7 +117,7 @@ def show(
 def explain(
     shop: Shop = None,
     email: Annotated[str | None, typer.Option("--email", help="the customer's e-mail address")] = None,
-    profile: Annotated[str | None, typer.Option("--profile", help="profile id")] = None,
+    profile: Profile = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -144,15 +147,17 @@ def export(
 ) -> None:
     """Write every customer's figures and scores as CSV."""
     target = find(data)
+    own = target.shop(shop)
     count = 0
     part = file.with_name(f"{file.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as opened:
             writer = csv.DictWriter(opened, CUSTOMER, extrasaction="ignore")
             writer.writeheader()
-            for row in _customers(target, target.shop(shop), segment):
+            for row in _customers(target, own, segment):
                 writer.writerow(row)
                 count += 1
+        known.rfm_segment(target, own, segment, count)
         part.replace(file)
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}") from None
@@ -183,7 +188,7 @@ def lint(file: File, as_json: Json = False) -> None:
 
     found: list[dict[str, Any]] = []
     try:
-        parse(_read(file), file.name)
+        parse(read_text(file), file.name)
     except ScenarioError as error:
         names = ("file", "line", "column", "path", "message", "hint", "severity")
         found = [{name: getattr(one, name) for name in names} | {"file": str(file)} for one in error.findings]
@@ -202,7 +207,7 @@ def publish(file: File, shop: Shop = None, data: Data = None, as_json: Json = Fa
     """Publish the rules; the next run goes by them. Rules that did not change keep their version."""
     target = find(data)
     try:
-        made = target.ask("PUT", "/v1/rfm", json={"shop": target.shop(shop), "text": _read(file)})
+        made = target.ask("PUT", "/v1/rfm", json={"shop": target.shop(shop), "text": read_text(file)})
     except Refused as refused:
         errors = refused.body.get("errors")
         if refused.status != 422 or not errors or "line" not in errors[0]:
@@ -217,12 +222,3 @@ def publish(file: File, shop: Shop = None, data: Data = None, as_json: Json = Fa
         return
     later = "" if made["published"] else ", stored; they take effect when Kafka is there again"
     line(f"RFM rules version {made['version']}{'' if made['changed'] else ', unchanged'}{later}")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise CliError(f"{file}: not UTF-8") from None
-    except OSError as error:
-        raise CliError(f"{file}: {error.strerror}") from None

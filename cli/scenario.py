@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import known
 from cli.client import Refused, Target, find
-from cli.options import Data, Json, Shop
-from cli.terminal import CliError, line, say, show_json, show_table
+from cli.options import Data, Id, Json, Shop
+from cli.terminal import CliError, line, read_text, say, show_json, show_table
 
 app = typer.Typer(help="Scenarios as code.", no_args_is_help=True, rich_markup_mode=None)
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH…", help="scenario folders, or folders of them")]
-Id = Annotated[str, typer.Argument(metavar="ID")]
 
 
 def bundles(paths: list[Path]) -> list[tuple[Path, dict[str, str]]]:
@@ -25,7 +25,7 @@ def bundles(paths: list[Path]) -> list[tuple[Path, dict[str, str]]]:
         elif found := sorted(file.parent for file in path.glob("*/scenario.yaml")):
             folders += found
         else:
-            raise CliError(f"{path}: no scenario.yaml there")
+            raise CliError(f"{path}: {'no scenario.yaml there' if path.exists() else 'no such file or folder'}")
     return [(folder, read_bundle(folder)) for folder in folders]
 
 
@@ -33,17 +33,13 @@ def read_bundle(folder: Path) -> dict[str, str]:
     """`scenario.yaml` and the files of `messages/`, by their names relative to the folder."""
     files = [folder / "scenario.yaml", *sorted((folder / "messages").rglob("*"))]
     wanted = [file for file in files if file.is_file() and not file.name.startswith(".")]
-    try:
-        return {file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in wanted}
-    except UnicodeDecodeError:
-        raise CliError(f"{folder}: a file is not UTF-8") from None
-    except OSError as error:
-        raise CliError(f"{error.filename}: {error.strerror}") from None
+    return {file.relative_to(folder).as_posix(): read_text(file) for file in wanted}
 
 
 def complaint(folder: Path, found: dict[str, Any]) -> str:
     """`file:line:col message (hint)`, as compilers print it; `folder` may be the one file that there is."""
-    file = folder if folder.suffix == ".yaml" else folder / str(found.get("file") or "scenario.yaml")
+    alone = folder.suffix == ".yaml" or folder.is_file()
+    file = folder if alone else folder / str(found.get("file") or "scenario.yaml")
     place = f"{file}:{found.get('line') or 1}:{found.get('column') or 1}"
     severity = found.get("severity")
     weight = f"{severity}: " if severity in ("warning", "info") else ""
@@ -133,6 +129,7 @@ def list_all(plural: str, shop: str | None, data: Path | None, as_json: bool) ->
     """The shop's, each with its version and state."""
     target = find(data)
     found = target.ask("GET", f"/v1/{plural}", params={"shop": target.shop(shop)})
+    known.shop(target, shop, found)
     if as_json:
         show_json(found)
         return

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import find
-from cli.options import Data, Json, Shop
+from cli.options import Data, Id, Json, Shop
 from cli.scenario import change, complaint, list_all, publish_each, show_one
-from cli.terminal import CliError, line, say, show_json
+from cli.terminal import CliError, line, read_text, say, show_json
 from libs.domain.lint.check import errors
 from libs.domain.lint.segment import MAIN, check_segment
 from libs.domain.scenario.schema import segment_schema
@@ -19,7 +19,6 @@ from libs.domain.scenario.source import Finding, ScenarioError, read
 FOLDER = "segments"
 app = typer.Typer(help="Segments as code.", no_args_is_help=True, rich_markup_mode=None)
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH…", help="segment files, or folders of them")]
-Id = Annotated[str, typer.Argument(metavar="ID")]
 Item = tuple[Path, dict[str, str]]
 """A segment's file, and what is published of it."""
 
@@ -33,13 +32,9 @@ def items(paths: Iterable[Path]) -> list[Item]:
         elif files := sorted(path.glob("*.yaml")) or sorted((path / FOLDER).glob("*.yaml")):
             found += files
         else:
-            raise CliError(f"{path}: no segments there, which are files called <id>.yaml")
-    try:
-        return [(file, {MAIN: file.read_text("utf-8")}) for file in found]
-    except UnicodeDecodeError:
-        raise CliError("a segment's file is not UTF-8") from None
-    except OSError as error:
-        raise CliError(f"{error.filename}: {error.strerror}") from None
+            told = "no segments there, which are files called <id>.yaml" if path.exists() else "no such file or folder"
+            raise CliError(f"{path}: {told}")
+    return [(file, {MAIN: read_text(file)}) for file in found]
 
 
 def beside(folder: Path, above: int = 1) -> list[Item]:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,23 @@ class CliError(Exception):
     def __init__(self, text: str, code: int = 2) -> None:
         super().__init__(text)
         self.code = code
+
+
+def read_text(file: Path) -> str:
+    """A file that the user named; raises `CliError`."""
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise CliError(f"{file}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise CliError(f"{file}: {error.strerror}") from None
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line: ours as they are, the system's with the file they are about."""
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or type(error).__name__) if part)
+    return str(error)
 
 
 def say(text: str) -> None:

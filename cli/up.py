@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -20,8 +21,8 @@ from cli.local.ports import HOST, SERVICES, Ports
 from cli.local.process import ROOT, LocalError
 from cli.scenario import bundles, complaint, publish_bundle
 from cli.segment import beside
-from cli.terminal import ERR, CliError, line, say, show_table
-from libs.common.http.auth import DEMO_SHOP
+from cli.terminal import ERR, CliError, line, one_line, say, show_table
+from libs.common.http.demo import DEMO_SHOP
 
 DEMO_SPEED = 2160.0
 """Three days in two minutes: half an hour is still 0.8 s, and no customer acts closer than that to a mail."""
@@ -32,7 +33,7 @@ def up(
     data: Annotated[Path | None, typer.Option(help="data folder", envvar="KURANT_DATA")] = None,
     port_base: Annotated[int, typer.Option(help="first port; the others follow from it")] = 8080,
     speed: Annotated[float | None, typer.Option(help="how many times faster than life")] = None,
-    start: Annotated[str | None, typer.Option(help="the platform's time at the start (ISO 8601)")] = None,
+    start: Annotated[str | None, typer.Option(help="the platform's time at the start (ISO 8601, or now)")] = None,
     scenarios: Annotated[Path | None, typer.Option(help="folder of scenarios to publish")] = None,
 ) -> None:
     """Start Kafka, PostgreSQL, an inbox and all services; publish the scenarios; stop on Ctrl-C."""
@@ -70,15 +71,18 @@ def live(platform: Platform, demo: bool, scenarios: Path) -> int:
         platform.run()
     except Interrupted:
         pass
-    except (LocalError, CliError) as error:
-        ERR.print(f"kurant: {error}", markup=False)
-        code = error.code
+    except (LocalError, CliError, OSError) as error:
+        if not platform.stop.is_set():  # what fails while we are asked to stop is no news
+            ERR.print(f"kurant: {one_line(error)}", markup=False)
+            code = getattr(error, "code", 1)
     platform.stop.set()
     if playing is not None:
         playing.join(5)  # it gives the terminal back
-    say("stopping")
+    if platform.started:
+        say("stopping")
     platform.take_down()
-    say("stopped")
+    if platform.started:
+        say("stopped")
     return code
 
 
@@ -130,7 +134,9 @@ def _stopper(platform: Platform) -> "signal._HANDLER":
 
 
 def moment(text: str) -> datetime:
-    """An ISO 8601 moment; UTC when it names no offset. Raises `CliError`."""
+    """An ISO 8601 moment, or `now`; UTC when it names no offset. Raises `CliError`."""
+    if text == "now":
+        return datetime.fromtimestamp(time.time(), UTC)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 While a platform runs, the file says up to which moment its clock may have come before the next saving
 (`reached`). After an unclean end the next start goes on from there; a clean stop writes the exact moment.
-While nothing runs a bent clock stands still; a clock of speed 1 that never was ahead of life is real time.
+While nothing runs a bent clock stands still; only a clock that never was bent, nor ahead of life, is real time.
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cli.local.process import LocalError
 from libs.common.clock import PlatformClock
 
 EVERY = 1.0
@@ -43,25 +44,60 @@ class Anchor:
         }
 
 
-def choose(reached: datetime | None, real: float, speed: float, start: datetime | None) -> Anchor:
-    """The anchor of a new run.
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What earlier runs left: how far their clock may have come, how fast the last one ran, whether it was bent."""
 
-    `reached` is what an earlier run left, `start` what the user asks for: the later one counts. `real` is Unix
-    time now.
+    reached: datetime
+    speed: float = 1.0
+    bent: bool = False
+
+
+def choose(past: Past | None, real: float, speed: float, start: datetime | None) -> Anchor:
+    """The anchor of a new run. `start` is what the user asks for, `real` is Unix time now.
+
+    Of `start` and where the past ended the later one counts; a clock that was bent goes on from there at any speed.
     """
     now = datetime.fromtimestamp(real, UTC)
-    if speed == 1.0 and start is None and (reached is None or reached <= now):
+    if speed == 1.0 and start is None and (past is None or (not past.bent and past.reached <= now)):
         return Anchor(speed=1.0, start=None, anchor=real)
-    begin = start or reached or now
-    return Anchor(speed=speed, start=max(begin, reached or begin), anchor=real)
+    begin = start or (past.reached if past else now)
+    return Anchor(speed=speed, start=max(begin, past.reached) if past else begin, anchor=real)
 
 
-def load(path: Path) -> datetime | None:
-    """How far the clock of earlier runs may have come; None when there was none."""
+def told(past: Past | None, chosen: Anchor, real: float, start: datetime | None) -> str | None:
+    """What the user should know of the clock of a new run; None when nothing is out of the ordinary."""
+    if past is None or chosen.start is None:
+        return None
+    ran = "in real time" if not past.bent and past.speed == 1.0 else f"at {past.speed:g}x"
+    if start is not None and start > past.reached:
+        return f"the data ran {ran} up to {_minute(past.reached)}; its clock moves on to {_minute(start)}"
+    refused = f"--start {_minute(start)} is before that, and a clock never goes back; " if start is not None else ""
+    text = (
+        f"the data ran {ran} up to {_minute(past.reached)}; {refused}its clock goes on from there at {chosen.speed:g}x"
+    )
+    now = datetime.fromtimestamp(real, UTC)
+    if chosen.start < now:
+        return f"{text} (real time is {_minute(now)}; --start now moves on to it)"
+    return text
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def load(path: Path) -> Past | None:
+    """What earlier runs left; None when there were none. Raises `LocalError` when the file is damaged."""
     try:
-        return datetime.fromisoformat(json.loads(path.read_text())["reached"])
+        content = json.loads(path.read_text("utf-8"))
+        speed = float(content["speed"])
+        reached = datetime.fromisoformat(content["reached"]).astimezone(UTC)
+        return Past(reached=reached, speed=speed, bent=bool(content.get("bent", speed != 1.0)))
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        told = "with it missing, the platform's clock begins at real time, which may be before what the data has seen"
+        raise LocalError(f"{path} is damaged: put it back, or remove it ({told})", code=2) from None
 
 
 def save(path: Path, anchor: Anchor, real: float, margin: float = MARGIN) -> None:
@@ -70,7 +106,7 @@ def save(path: Path, anchor: Anchor, real: float, margin: float = MARGIN) -> Non
     reached = clock.start + timedelta(seconds=(real + margin - anchor.anchor) * anchor.speed)
     partial = path.with_suffix(".partial")
     with partial.open("w") as file:
-        content = {"reached": reached.isoformat(), "speed": anchor.speed}
+        content = {"reached": reached.isoformat(), "speed": anchor.speed, "bent": anchor.start is not None}
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())

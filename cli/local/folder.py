@@ -1,6 +1,7 @@
 """The data folder of a platform: what lies where, who holds it, its keys and its gateways."""
 
 import base64
+import contextlib
 import fcntl
 import os
 import secrets
@@ -13,10 +14,16 @@ import yaml
 
 from cli.local.ports import HOST, Ports
 from cli.local.process import LocalError
-from libs.common.http.auth import DEMO_SHOP
+from libs.common.http.demo import DEMO_SHOP
 
 SENDER = "Demo shop <hello@demo.example>"
 NOT_OURS = "does not look like a data folder of Kurant"
+GENERATED = b"# Made by `kurant up`; delete the next line and edit to keep your own.\n# generated\n"
+
+
+ADDRESSES = {"console", "ingest", "postgres"}
+OURS = ("secrets.yaml", "platform.yaml", "clock.json", "lock", "postgres", "kafka")
+"""One of these is in every folder that we have worked in."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,14 @@ class Folder:
 
         The kernel lets go when the process ends, however it ends.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("a+")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except (FileExistsError, NotADirectoryError):
+            raise LocalError(f"{self.path} is not a folder: --data must name one", code=2) from None
+        except OSError as error:
+            told = f"{self.path} cannot be written ({error.strerror}): --data must name a folder that can"
+            raise LocalError(told, code=2) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -74,8 +87,9 @@ class Folder:
 
     def running(self) -> bool:
         """Whether a platform holds the folder now."""
-        if not (self.path / "lock").exists():
-            return False
+        with contextlib.suppress(OSError):
+            if not (self.path / "lock").exists():
+                return False
         try:
             self.hold().close()
         except LocalError:
@@ -87,16 +101,32 @@ class Folder:
         for folder in (self.inbox, self.path / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
         if not self.secrets.exists():
+            if self.has_database:
+                told = f"{self.secrets} is missing, and the data beside it cannot be read without its keys: put the "
+                raise LocalError(f"{told}file back, or begin anew: kurant reset --data {self.path}", code=2)
             secret = base64.b64encode(secrets.token_bytes(32)).decode()
             write_private(self.secrets, yaml.safe_dump({"keys": [{"id": "k1", "secret": secret}]}))
-        first = "# Made by `kurant up`; delete the next line and edit to keep your own.\n# generated\n"
-        if not self.gateways.exists() or self.gateways.read_text().startswith(first):
+        if self._gateways_are_ours():
             mail = {"name": "mail", "kind": "smtp", "url": f"smtp://{HOST}:{ports.smtp}", "sender": SENDER}
-            self.gateways.write_text(first + yaml.safe_dump({"gateways": [mail]}, sort_keys=False))
-
+            text = yaml.safe_dump({"gateways": [mail]}, sort_keys=False)
+            self.gateways.write_bytes(GENERATED + text.encode())
         if not self.shops.exists():
             demo = {"name": "Demo shop", "url": "https://demo.example"}
             self.shops.write_text(yaml.safe_dump({"shops": {DEMO_SHOP: demo}}, sort_keys=False))
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is data that was made with the keys."""
+        return (self.path / "postgres" / "PG_VERSION").exists()
+
+    def _gateways_are_ours(self) -> bool:
+        """Whether nobody has edited the gateways file; one that cannot be read is somebody's."""
+        try:
+            return self.gateways.read_bytes().startswith(GENERATED)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def write_addresses(self, ports: Ports, database_url: str) -> None:
         """Write `platform.yaml`; it holds the database's password, hence private."""
@@ -110,17 +140,23 @@ class Folder:
         """What `write_addresses` wrote; raises `LocalError` (code 2)."""
         try:
             content = yaml.safe_load(self.addresses.read_text("utf-8"))
-        except (OSError, yaml.YAMLError):
-            raise LocalError(f"{self.path}: no platform was ever started there", code=2) from None
-        if not isinstance(content, dict):
-            raise LocalError(f"{self.addresses} is damaged", code=2)
+        except (FileNotFoundError, NotADirectoryError):
+            told = "no platform was ever started there; start one: kurant up --data DIR"
+            raise LocalError(f"{self.path}: {told}", code=2) from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            content = None
+        if not isinstance(content, dict) or not content.keys() >= ADDRESSES:
+            raise LocalError(f"{self.addresses} is damaged: `kurant up` writes it anew", code=2)
         return content
 
     def reset(self) -> bool:
-        """Empty the folder; False when there was none. Raises `LocalError` (code 2) when it runs or is not ours."""
-        if not self.path.exists() or not any(self.path.iterdir()):
+        """Empty the folder; False when it was. Raises `LocalError` (code 2) when it is none, runs, or is not ours."""
+        if not self.path.is_dir():
+            told = "is not a folder" if self.path.exists() else "does not exist"
+            raise LocalError(f"{self.path} {told}: --data must name a data folder", code=2)
+        if not any(self.path.iterdir()):
             return False
-        if not self.secrets.exists():
+        if not any((self.path / name).exists() for name in OURS):
             raise LocalError(f"{self.path} {NOT_OURS}", code=2)
         with self.hold():
             for entry in self.path.iterdir():

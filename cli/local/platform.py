@@ -4,10 +4,11 @@ Everything happens in the main thread, because the life of a child is tied to th
 preparations (downloads, formatting, migrations) and the saving of the clock run in threads of their own.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,12 +18,26 @@ import httpx
 
 from cli.local import anchor as anchors
 from cli.local import services as ours
-from cli.local.anchor import Anchor
+from cli.local.anchor import Anchor, Past
 from cli.local.folder import Folder
 from cli.local.kafka import Kafka
 from cli.local.ports import SERVICES, Ports
 from cli.local.postgres import Postgres
-from cli.local.process import Child, Command, LocalError, end_leftovers, last_line, record, run
+from cli.local.process import (
+    MISCONFIGURED,
+    Child,
+    Command,
+    LocalError,
+    end_leftovers,
+    last_line,
+    record,
+    run,
+)
+from libs.common import shops
+from libs.common.db import fingerprint
+from libs.common.db.engine import Database
+from libs.common.errors import Misconfigured, Unavailable
+from libs.common.secrets import Secrets
 
 T = TypeVar("T")
 TICK = 0.2
@@ -30,7 +45,6 @@ START_TIMEOUT = 120.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.2, 10.0
 STEADY = 10.0
 """Seconds after which a process that ran is no longer thought to fail at its start."""
-MISCONFIGURED = 2
 
 
 class Interrupted(Exception):
@@ -71,6 +85,7 @@ class Platform:
         self._restarts: dict[str, Restart] = {}
         self._held = ExitStack()
         self._saved = threading.Event()
+        self._begun = False
         self.anchor: Anchor | None = None
         self._kafka = Kafka(
             self.folder.path / "kafka",
@@ -85,17 +100,32 @@ class Platform:
     def bring_up(self) -> None:
         """Start everything and return when every service is ready; raises `LocalError` or `Interrupted`."""
         self._held.enter_context(self.folder.hold())
+        self._begun = True
+        past = anchors.load(self.folder.clock)
         for name in end_leftovers(self.folder.processes):
             self.report.say(f"ended {name}, left over from an earlier run")
         self.ports.check_free()
         self.folder.prepare(self.ports)
         pool = ThreadPoolExecutor(3)
         try:
-            self._bring_up(pool)
+            secrets = self._check_files(pool)
+            self._bring_up(pool, secrets, past)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _bring_up(self, pool: ThreadPoolExecutor) -> None:
+    def _check_files(self, pool: ThreadPoolExecutor) -> Secrets:
+        """Read the settings files before anything is started; raises `LocalError`."""
+        common = ours.environment(self.folder, self.ports, "", _real_time())
+        gateways = pool.submit(run, ours.gateways(self.folder, common))
+        try:
+            found = Secrets.load(common["KURANT_SECRET_FILE"])
+            shops.load(common["KURANT_SHOPS"])
+        except Misconfigured as error:
+            raise LocalError(str(error), code=2) from None
+        self._wait(gateways)
+        return found
+
+    def _bring_up(self, pool: ThreadPoolExecutor, secrets: Secrets, past: Past | None) -> None:
         self.report.say("preparing Kafka and PostgreSQL")
         kafka_prepared = pool.submit(self._kafka.prepare, self.report.jars)
         self._wait(pool.submit(self._postgres.prepare))
@@ -103,6 +133,7 @@ class Platform:
         self._until("postgres", self._postgres.ready)
         self.folder.write_addresses(self.ports, self._postgres.url)
         self._wait(pool.submit(self._postgres.create_database))
+        self._wait(pool.submit(self._compare_keys, secrets))
         common = ours.environment(self.folder, self.ports, self._postgres.url, _real_time())
         migrated = pool.submit(run, ours.task("migrate", "libs.common.db.migrate", self.folder, common))
         self._wait(kafka_prepared)
@@ -111,7 +142,7 @@ class Platform:
         self.report.say("creating topics and tables")
         self._wait(pool.submit(run, ours.task("topics", "libs.common.bus.topics", self.folder, common)))
         self._wait(migrated)
-        self._start_clock()
+        self._start_clock(past)
         assert self.anchor is not None
         common = ours.environment(self.folder, self.ports, self._postgres.url, self.anchor)
         self._start("inbox", lambda: ours.inbox(self.folder, self.ports, common))
@@ -126,10 +157,29 @@ class Platform:
         self._postgres.prepare()  # after a crash: old backends and the stale pid file
         return self._postgres.command()
 
-    def _start_clock(self) -> None:
+    def _compare_keys(self, secrets: Secrets) -> None:
+        """Raises `LocalError` when the database was filled with other keys; one that is new has none to compare."""
+
+        async def compare() -> None:
+            database = await Database.connect(self._postgres.url, name="up", size=1)
+            try:
+                await fingerprint.compare(database, secrets, str(self.folder.secrets), keep=False)
+            finally:
+                await database.close()
+
+        try:
+            asyncio.run(compare())
+        except Misconfigured as error:
+            raise LocalError(str(error), code=2) from None
+        except Unavailable:
+            return  # not migrated yet; the services compare as well
+
+    def _start_clock(self, past: Past | None) -> None:
         """Fix the clock at the last moment, so that a long preparation costs no platform time."""
         now = time.time()
-        self.anchor = anchors.choose(anchors.load(self.folder.clock), now, self.speed, self.start)
+        self.anchor = anchors.choose(past, now, self.speed, self.start)
+        if told := anchors.told(past, self.anchor, now, self.start):
+            self.report.say(told)
         anchors.save(self.folder.clock, self.anchor, now)
         threading.Thread(target=self._save_clock, args=(self.anchor,), name="clock", daemon=True).start()
 
@@ -153,7 +203,8 @@ class Platform:
                 restart.failures = 0 if now - child.since > STEADY else restart.failures + 1
                 pause = min(BACKOFF_MOST, BACKOFF_FIRST * 2**restart.failures) if restart.failures else 0.0
                 restart.at = now + pause
-                self.report.say(f"{name} ended (code {child.ended()}), starting it again")
+                why = f": {reason(child)}" if child.ended() == MISCONFIGURED else ""
+                self.report.say(f"{name} ended (code {child.ended()}), starting it again{why}")
             if now >= restart.at:
                 restart.at = None
                 self._start(name, restart.command)
@@ -169,13 +220,20 @@ class Platform:
                     raise
             self._tick()
 
+    @property
+    def started(self) -> bool:
+        """Whether there is anything to stop."""
+        return bool(self._children)
+
     def run(self) -> None:
         """Watch until asked to stop."""
         while not self.stop.wait(TICK):
             self.watch()
 
     def take_down(self) -> None:
-        """Stop everything in the reverse order of its start, and let the folder go."""
+        """Stop everything in the reverse order of its start, and let the folder go; nothing when it never was ours."""
+        if not self._begun:
+            return
         waves = [[*reversed(self.services)], ["inbox"], ["kafka", "postgres"]]
         for wave in waves:
             children = [(name, self._children[name]) for name in wave if name in self._children]
@@ -192,7 +250,8 @@ class Platform:
 
     def _wait(self, future: "Future[T]") -> T:
         while not future.done():
-            self._tick()
+            wait([future], TICK / 10)
+            self._tick(0.0)
         return future.result()
 
     def _until(self, name: str, ready: Callable[[], bool]) -> None:
@@ -201,15 +260,20 @@ class Platform:
         while not ready():
             child = self._children[name]
             if child.ended() == MISCONFIGURED and name in self.services:
-                raise LocalError(f"{name}: {last_line(child.command.log)}", code=2)
+                raise LocalError(reason(child), code=2)
             if time.monotonic() > deadline:
-                raise LocalError(f"{name} is not ready after {START_TIMEOUT:.0f} s: {last_line(child.command.log)}")
+                raise LocalError(f"{name} is not ready after {START_TIMEOUT:.0f} s: {reason(child)}")
             self._tick()
 
-    def _tick(self) -> None:
-        if self.stop.wait(TICK / 2):
+    def _tick(self, pause: float = TICK / 2) -> None:
+        if self.stop.wait(pause):
             raise Interrupted
         self.watch()
+
+
+def reason(child: Child) -> str:
+    """The last words of a process, without its name in front."""
+    return last_line(child.command.log).removeprefix(f"kurant {child.command.name}: ")
 
 
 def _real_time() -> Anchor:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+MISCONFIGURED = 2
+"""The exit code of a process of ours whose settings are wrong; its last line says which."""
 LAUNCH = Path(__file__).with_name("launch.py")
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages `libs`, `services` and `cli`."""
@@ -46,11 +48,26 @@ class Command:
 
 
 def run(command: Command, *, timeout: float = 120.0) -> None:
-    """Run a short command to its end, output to its log; raises `LocalError` with its last line."""
+    """Run a short command to its end, output to its log; raises `LocalError` with its last line.
+
+    A session of its own: Ctrl-C is for us, who then end it.
+    """
     with command.log.open("ab") as log:
-        done = subprocess.run(
-            command.launcher(), env=dict(command.env), cwd=ROOT, stdout=log, stderr=log, timeout=timeout, check=False
-        )
+        try:
+            done = subprocess.run(
+                command.launcher(),
+                env=dict(command.env),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                timeout=timeout,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            raise LocalError(f"{command.name} did not end within {timeout:.0f} s, see {command.log}") from None
+    if done.returncode == MISCONFIGURED:
+        raise LocalError(last_line(command.log), code=MISCONFIGURED)
     if done.returncode != 0:
         raise LocalError(f"{command.name}: {last_line(command.log)}")
 

@@ -9,17 +9,18 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
 from libs.common.bus.kafka import Producer
-from libs.common.clock import Clock
+from libs.common.clock import Clock, pause
+from libs.common.db import fingerprint
 from libs.common.db.engine import Database
 from libs.common.db.keys import KeyStore
 from libs.common.errors import Misconfigured, Unavailable
@@ -29,6 +30,7 @@ from libs.common.settings import Settings, load
 from libs.common.telemetry import log, trace
 
 T = TypeVar("T")
+logger = log.logger(__name__)
 WAIT_AT_START = 120.0
 """Seconds for which a starting service waits for its database and its broker."""
 KEEP_ALIVE = 75
@@ -50,17 +52,25 @@ class Parts:
     stop: asyncio.Event
 
 
+class _Stopped(Exception):
+    """Asked to stop while starting."""
+
+
 Task = Callable[[], Awaitable[None]]
 Compose = Callable[[Parts], Awaitable[tuple[FastAPI, list[Task]]]]
 """Build the service: its HTTP application and the tasks that run until `parts.stop` is set."""
 
 
-def main(service: str, compose: Compose) -> int:
-    """Run a service until SIGTERM or SIGINT. Exit code 0 stopped, 1 crashed, 2 misconfigured."""
+def main(service: str, compose: Compose, check: Callable[[Settings], object] = lambda settings: None) -> int:
+    """Run a service until SIGTERM or SIGINT. Exit code 0 stopped, 1 crashed, 2 misconfigured.
+
+    `check` reads the settings files of this service, so that a wrong one is told before anything is connected.
+    """
     try:
         settings = load()
         secrets = Secrets.load(settings.secret_file)
         clock = settings.clock(time.time())
+        check(settings)
     except Misconfigured as error:
         print(f"kurant {service}: {error}", file=sys.stderr)  # noqa: T201  # before logging is there
         return 2
@@ -69,11 +79,13 @@ def main(service: str, compose: Compose) -> int:
     code = 0
     try:
         uvloop.run(_run(service, settings, secrets, clock, compose))
+    except* _Stopped:
+        logger.info("stopped while starting")
     except* Misconfigured as group:
         print(f"kurant {service}: {group.exceptions[0]}", file=sys.stderr)  # noqa: T201
         code = 2
     except* Exception as group:
-        log.logger(__name__).error("service ends", causes=[repr(error) for error in group.exceptions], exc_info=True)
+        logger.error("service ends", causes=[repr(error) for error in group.exceptions], exc_info=True)
         code = 1
     return code
 
@@ -130,6 +142,7 @@ async def _parts(
 ) -> AsyncIterator[Parts]:
     database = await _patiently(lambda: Database.connect(settings.database_url, name=service), stop)
     try:
+        await _patiently(lambda: fingerprint.compare(database, secrets, settings.secret_file), stop)
         producer = await _patiently(lambda: Producer.connect(settings.kafka_bootstrap, name=service), stop)
         try:
             yield Parts(
@@ -151,13 +164,28 @@ async def _parts(
         await database.close()
 
 
-async def _patiently(connect: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T:
-    """Connect, trying again while the other side is not there yet."""
-    deadline = time.monotonic() + WAIT_AT_START
-    while True:
-        try:
-            return await connect()
-        except Unavailable:
-            if stop.is_set() or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.5)
+async def _patiently(connect: Callable[[], Coroutine[Any, Any, T]], stop: asyncio.Event) -> T:
+    """Connect, trying again while the other side is not there yet. Raises `_Stopped` as soon as `stop` is set."""
+    deadline, told = time.monotonic() + WAIT_AT_START, ""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        while True:
+            connecting = asyncio.ensure_future(connect())
+            await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait([connecting])
+                raise _Stopped
+            try:
+                return connecting.result()
+            except Unavailable as error:
+                if stop.is_set():
+                    raise _Stopped from None
+                if time.monotonic() > deadline:
+                    raise
+                if str(error) != told:
+                    told = str(error)
+                    logger.warning("waiting for a downstream", error=told)
+            await pause(stop, 0.5)
+    finally:
+        stopping.cancel()

@@ -12,21 +12,33 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from itsdangerous import BadData, URLSafeSerializer
 
 from libs.common.errors import Misconfigured
+from libs.common.settings_file import SettingsFile
+
+VARIABLE = "KURANT_SECRET_FILE"
+KEY_ID = re.compile(r"[^:\s]{1,80}")
+SHORTEST = 32
+MADE = "make one: python -c 'import base64,os;print(base64.b64encode(os.urandom(32)).decode())'"
 
 
 class BadToken(ValueError):
     """A token that we did not sign, or for another use."""
+
+
+def _decoded(text: object) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except ValueError:
+        return b""
 
 
 class Secrets:
@@ -43,15 +55,33 @@ class Secrets:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the file; raises `Misconfigured` saying what is wrong with it."""
-        try:
-            content: Any = yaml.safe_load(Path(path).read_text("utf-8"))
-            keys = {str(row["id"]): base64.b64decode(row["secret"], validate=True) for row in content["keys"]}
-        except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-            raise Misconfigured(f"KURANT_SECRET_FILE {path}: {type(error).__name__}: {error}") from None
-        if any(len(secret) < 32 for secret in keys.values()):
-            raise Misconfigured(f"KURANT_SECRET_FILE {path}: a secret is shorter than 32 bytes")
+        """Read the file; raises `Misconfigured` saying where it is wrong, never what a secret is."""
+        file = SettingsFile.load(path, VARIABLE)
+        rows = file.value.get("keys") if isinstance(file.value, dict) else None
+        if not isinstance(rows, list) or not rows:
+            raise file.wrong("keys", 'there must be a list `keys:` of `{id: k1, secret: "..."}`')
+        keys: dict[str, bytes] = {}
+        for number, row in enumerate(rows):
+            place = f"keys/{number}"
+            id, text = (row.get("id"), row.get("secret")) if isinstance(row, dict) else (None, None)
+            if not isinstance(id, str | int) or not KEY_ID.fullmatch(str(id)):
+                raise file.wrong(f"{place}/id", "id is missing, or holds a colon or a blank; such as k2")
+            if str(id) in keys:
+                raise file.wrong(f"{place}/id", f"two keys have the id {id}; each needs its own")
+            keys[str(id)] = secret = _decoded(text)
+            if len(secret) < SHORTEST:
+                raise file.wrong(f"{place}/secret", f"the secret of {id} is no {SHORTEST} bytes in base64; {MADE}")
         return cls(keys)
+
+    @property
+    def identity(self) -> str:
+        """The id of the key that identifiers and the service key rest on: the oldest."""
+        return self._oldest
+
+    def fingerprints(self) -> dict[str, bytes]:
+        """Of each key what tells it from another and gives nothing of it away (32 bytes), newest first."""
+        use = "fingerprint"
+        return {key: hmac.digest(self._derived(key, use), key.encode(), hashlib.sha256) for key in self._keys}
 
     def _derive(self, key: str, use: str) -> bytes:
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=use.encode()).derive(self._keys[key])

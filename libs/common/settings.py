@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.common.clock import REAL, PlatformClock
 from libs.common.errors import Misconfigured
+from libs.common.settings_file import FORMS
 
 
 class Settings(BaseSettings):
@@ -70,7 +71,8 @@ def load() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "KURANT_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise Misconfigured(f"{name}: {first['msg']}") from None
+        said = FORMS.get(first["type"]) or first["msg"].replace("Input should be", "must be")
+        raise Misconfigured(f"{name} {said}") from None
 
 
 def origin(field: str) -> str:

@@ -15,16 +15,17 @@ A shop that is not in it has no name, no address, no caps, and customers in UTC 
 them.
 """
 
-from pathlib import Path
+import os
 from typing import Any
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from libs.common.errors import Misconfigured
+from libs.common.settings_file import SettingsFile
 from libs.domain.consent.caps import Cap
 from libs.domain.scenario.caps import read_caps
-from libs.domain.scenario.source import Finding, ScenarioError, Source, read
+
+VARIABLE = "KURANT_SHOPS"
 
 
 class Shop(BaseModel):
@@ -41,49 +42,37 @@ class Shop(BaseModel):
     @classmethod
     def _is_a_zone(cls, value: str | None) -> str | None:
         if value is not None and value not in available_timezones():
-            raise ValueError(f"{value} is no IANA time zone")
+            raise ValueError(f"{value} is no IANA time zone, such as Europe/Warsaw")
         return value
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shops: dict[str, Shop]
-
-
-def load(path: str | None) -> dict[str, Shop]:
-    """Shops by id; none without a file. Raises `Misconfigured` that names what is wrong, with its line."""
+def load(path: str | os.PathLike[str] | None) -> dict[str, Shop]:
+    """Shops by id; none without a file. Raises `Misconfigured` that says where it is wrong."""
     if path is None:
         return {}
-    try:
-        source = read(Path(path).read_text("utf-8"), path)
-        return dict(_File.model_validate(_with_caps(source)).shops)
-    except ValidationError as error:
-        first = error.errors()[0]
-        names = [str(part) for part in first["loc"]]
-        found = source.finding("/".join(names), f"{'.'.join(names) or 'the file'}: {first['msg']}")
-    except ScenarioError as error:
-        found = error.findings[0]
-    except (OSError, ValueError) as error:
-        raise Misconfigured(f"KURANT_SHOPS {path}: {type(error).__name__}") from None
-    hint = f" ({found.hint})" if found.hint else ""
-    raise Misconfigured(f"KURANT_SHOPS {found.file}:{found.line}:{found.column} {found.message}{hint}")
+    file = SettingsFile.load(path, VARIABLE)
+    rows = file.value.get("shops") if isinstance(file.value, dict) else None
+    if not isinstance(rows, dict):
+        raise file.wrong("shops", "there must be a mapping `shops:` of `id: {name, url, timezone, caps}`")
+    other = next((name for name in file.value if name != "shops"), None)
+    if other is not None:
+        raise file.wrong(other, f"'{other}' is not known; known: shops")
+    found: dict[str, Shop] = {}
+    for id, row in rows.items():
+        try:
+            found[id] = Shop.model_validate(_with_caps(file, id, row))
+        except ValidationError as error:
+            if error.errors()[0]["type"] == "string_pattern_mismatch":
+                raise file.wrong(f"shops/{id}/url", "url must be http://... or https://...") from None
+            raise file.misfit(f"shops/{id}", error, Shop.model_fields) from None
+    return found
 
 
-def _with_caps(source: Source) -> Any:
-    """The file's content, caps read."""
-    told = source.value
-    shops = told.get("shops") if isinstance(told, dict) else None
-    if not isinstance(shops, dict):
-        return told
-    wrong: list[Finding] = []
-    made: dict[str, Any] = {}
-    for id, shop in shops.items():
-        made[id] = shop
-        if isinstance(shop, dict) and "caps" in shop:
-            caps, findings = read_caps(source, f"shops/{id}/caps", shop["caps"])
-            made[id] = {**shop, "caps": caps}
-            wrong += findings
-    if wrong:
-        raise ScenarioError(wrong)
-    return {**told, "shops": made}
+def _with_caps(file: SettingsFile, id: str, row: Any) -> Any:
+    """A shop's row, its caps read; raises `Misconfigured`."""
+    if not isinstance(row, dict) or "caps" not in row:
+        return row
+    caps, findings = read_caps(file.source, f"shops/{id}/caps", row["caps"])
+    for one in findings:
+        raise file.wrong(one.path, f"{one.message}{f' ({one.hint})' if one.hint else ''}")
+    return {**row, "caps": caps}

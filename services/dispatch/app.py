@@ -147,8 +147,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         await loop.run(parts.stop)
 
     async def work() -> None:
-        await scenarios.wait_complete()
-        await dispatch.run(parts.stop)
+        if await scenarios.wait_complete():
+            await dispatch.run(parts.stop)
         await consent.close()
 
     return app, [follow, consume, work]

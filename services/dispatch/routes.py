@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -63,11 +64,12 @@ def _for_customers(app: FastAPI, parts: Parts, told: Callable[[], None]) -> None
 
     redirects: dict[int, Content | None] = {302: None}
     pictures: dict[int, Content | None] = {200: text("image/gif")}
-    for path, touched, gives in (("/r/{token}", clicked, redirects), ("/o/{token}", opened, pictures)):
+    ways = (("/r/{token}", clicked, redirects), ("/o/{token}", opened, pictures))
+    for (path, touched, gives), method in product(ways, ("GET", "HEAD")):
         app.add_api_route(
             path,
             touched,
-            methods=["GET", "HEAD"],
+            methods=[method],
             status_code=next(iter(gives)),
             response_class=Response,
             tags=["customers"],

@@ -9,21 +9,24 @@ gateways:                       # the first of a channel is its default
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.common import settings
 from libs.common.errors import Misconfigured
+from libs.common.settings_file import SettingsFile
 from libs.domain.mail import BadAddress, read_sender
 
+VARIABLE = "KURANT_GATEWAYS"
 CHANNELS = ("email", "sms", "push", "whatsapp", "viber")
 LATER = ("smsapi", "twilio", "webpush", "fcm", "apns", "whatsapp", "viber", "http")
 """Kinds that the file may come to name; this version has none of them."""
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE_USED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 Channel = Literal["email", "sms", "push", "whatsapp", "viber"]
 
 
@@ -93,77 +96,103 @@ class FileGateway(_Gateway):
 
 
 GatewaySettings = SmtpGateway | FileGateway
+KINDS: dict[str, type[SmtpGateway] | type[FileGateway]] = {"smtp": SmtpGateway, "file": FileGateway}
 
 
-def load(path: str, environment: Mapping[str, str] = os.environ) -> list[GatewaySettings]:
-    """Read the file; raises `Misconfigured` saying what is wrong with it."""
-    try:
-        return read(Path(path).read_text("utf-8"), environment)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        told = str(error).split("\n")[0] if isinstance(error, ValueError) else type(error).__name__
-        raise Misconfigured(f"KURANT_GATEWAYS {path}: {told}") from None
+def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> list[GatewaySettings]:
+    """Read the file; raises `Misconfigured` saying where it is wrong."""
+    return _gateways(SettingsFile.load(path, VARIABLE), environment)
 
 
-def read(text: str, environment: Mapping[str, str]) -> list[GatewaySettings]:
-    """The gateways in the order of the file; raises `ValueError`."""
-    content = yaml.safe_load(text)
-    rows = content.get("gateways") if isinstance(content, dict) else None
+def read(text: str, environment: Mapping[str, str], name: str = "gateways.yaml") -> list[GatewaySettings]:
+    """The gateways of a text, in its order; raises `Misconfigured`."""
+    return _gateways(SettingsFile.of(text, name), environment)
+
+
+def _gateways(file: SettingsFile, environment: Mapping[str, str]) -> list[GatewaySettings]:
+    rows = file.value.get("gateways") if isinstance(file.value, dict) else None
     if not isinstance(rows, list):
-        raise ValueError("`gateways:` must be a list")
-    found = [_one(_expanded(row, environment), number) for number, row in enumerate(rows)]
-    names = [gateway.name for gateway in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"two gateways have the name {twice}")
+        raise file.wrong("gateways", "there must be a list `gateways:` of `{name: mail, kind: smtp, url: ...}`")
+    other = next((name for name in file.value if name != "gateways"), None)
+    if other is not None:
+        raise file.wrong(other, f"'{other}' is not known; known: gateways")
+    found: list[GatewaySettings] = []
+    for number, row in enumerate(rows):
+        place = f"gateways/{number}"
+        gateway = _one(file, place, _expanded(file, place, row, environment))
+        if gateway.name in [one.name for one in found]:
+            raise file.wrong(f"{place}/name", f"two gateways have the name {gateway.name}; give this one another")
+        found.append(gateway)
     return found
 
 
-def _one(row: Any, number: int) -> GatewaySettings:
-    place = f"gateway {row.get('name', number + 1)}" if isinstance(row, dict) else f"gateway {number + 1}"
-    kind = row.get("kind") if isinstance(row, dict) else None
+def _one(file: SettingsFile, place: str, row: Any) -> GatewaySettings:
+    if not isinstance(row, dict):
+        raise file.wrong(place, "a gateway must be a mapping: {name: mail, kind: smtp, url: ...}")
+    kind = row.get("kind")
+    if kind is None:
+        raise file.wrong(place, f"kind is missing; known: {', '.join(KINDS)}")
     if kind in LATER:
-        raise ValueError(f"{place}: kind {kind} is not available in this version (there are smtp and file)")
-    if kind not in ("smtp", "file"):
-        raise ValueError(f"{place}: kind must be smtp or file")
-    gateway: GatewaySettings
+        raise file.wrong(f"{place}/kind", f"kind '{kind}' is not available in this version; known: {', '.join(KINDS)}")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise file.wrong(f"{place}/kind", f"kind '{kind}' is not known; known: {', '.join(KINDS)}")
     try:
-        gateway = SmtpGateway.model_validate(row) if kind == "smtp" else FileGateway.model_validate(row)
-        _check(gateway)
+        gateway = model.model_validate(row)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise ValueError(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except BadAddress as error:
-        raise ValueError(f"{place}: sender: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        if error.errors()[0]["loc"] == ("name",) and "name" in row:
+            raise file.wrong(f"{place}/name", "name must be 1 to 40 letters, digits, - or _") from None
+        raise file.misfit(place, error, model.model_fields) from None
+    _check(file, place, gateway)
     return gateway
 
 
-def _check(gateway: GatewaySettings) -> None:
-    """Raises `ValueError` for an address that no server can be found by, or a sender that is none."""
-    if gateway.sender is not None:
-        read_sender(gateway.sender)
+def _check(file: SettingsFile, place: str, gateway: GatewaySettings) -> None:
+    """Raises `Misconfigured` for an address that no server can be found by, or a sender that is none."""
+    try:
+        if gateway.sender is not None:
+            read_sender(gateway.sender)
+    except BadAddress as error:
+        raise file.wrong(f"{place}/sender", f"sender: {error}; such as Shop <news@shop.example>") from None
     if not isinstance(gateway, SmtpGateway):
         return
-    parts = urlsplit(gateway.url)
-    if parts.scheme not in ("smtp", "smtps") or not gateway.server.host:
-        raise ValueError("url must be smtp://host:port or smtps://host:port")
+    try:
+        parts = urlsplit(gateway.url)
+        usable = parts.scheme in ("smtp", "smtps") and bool(gateway.server.host)
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        usable = False
+    if not usable:
+        raise file.wrong(f"{place}/url", "url must be smtp://host:port or smtps://host:port")
     if parts.scheme == "smtps" and gateway.starttls:
-        raise ValueError("starttls does not go with smtps://")
+        raise file.wrong(f"{place}/starttls", "starttls does not go with smtps://; leave it out, or write smtp://")
 
 
-def _expanded(value: Any, environment: Mapping[str, str]) -> Any:
+def _expanded(file: SettingsFile, place: str, value: Any, environment: Mapping[str, str]) -> Any:
     """`${NAME}` in any text, from the environment; after YAML was read, so that a value cannot add to it."""
     if isinstance(value, dict):
-        return {key: _expanded(item, environment) for key, item in value.items()}
+        return {key: _expanded(file, f"{place}/{key}", item, environment) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expanded(item, environment) for item in value]
+        return [_expanded(file, f"{place}/{number}", item, environment) for number, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def variable(found: re.Match[str]) -> str:
         if found[1] not in environment:
-            raise ValueError(f"the environment has no {found[1]}")
+            raise file.wrong(place, f"the environment has no {found[1]}; set it, or write the value here")
         return environment[found[1]]
 
-    return VARIABLE.sub(variable, value)
+    return VARIABLE_USED.sub(variable, value)
+
+
+def main() -> int:
+    """`python -m services.dispatch.settings`: only check the settings and the file; exit code 2 and one line."""
+    try:
+        load(settings.load().gateways)
+    except Misconfigured as error:
+        print(error, file=sys.stderr)  # noqa: T201  # a command's own output
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,8 +22,43 @@ from services.rules.clients import Ingest
 from services.rules.stream import Stream
 from services.rules.ticker import Scorer, Sweeper
 
-CACHED = 100_000
+CACHED = 100_000_000
+"""So many bytes of documents are kept in memory as profiles, where they take about six times as much."""
 ProfileKey = tuple[str, str]
+
+
+class Cache:
+    """Profiles as this process wrote them last, under the version it wrote; those used longest ago go first."""
+
+    def __init__(self, most: int = CACHED) -> None:
+        self.bytes = 0
+        self._most = most
+        self._kept: OrderedDict[ProfileKey, tuple[int, Profile, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self.bytes = 0
+
+    def take(self, key: ProfileKey) -> tuple[int, Profile] | None:
+        """Version and profile, which are not here any more."""
+        known = self._kept.pop(key, None)
+        if known is None:
+            return None
+        self.bytes -= known[2]
+        return known[0], known[1]
+
+    def keep(self, key: ProfileKey, version: int, profile: Profile, size: int) -> None:
+        """Put it in. `size` is that of its document."""
+        self.take(key)
+        self._kept[key] = (version, profile, size)
+        self.bytes += size
+        while self.bytes > self._most:
+            _, (_, _, gone) = self._kept.popitem(last=False)
+            self.bytes -= gone
 
 
 class Rules:
@@ -38,7 +73,7 @@ class Rules:
         self._clock = parts.clock
         self._new_shop = new_shop
         self._registry = registry
-        self._cache: OrderedDict[ProfileKey, tuple[int, Profile]] = OrderedDict()
+        self._cache = Cache()
 
     def forget(self) -> None:
         """Drop the cache: partitions have moved, or a transaction failed."""
@@ -62,10 +97,8 @@ class Rules:
         await store.count(connection, min(record.partition for record in records), decision.sums)
 
         def keep() -> None:
-            for key, (version, _) in written.items():
-                self._cache[key] = (version, profiles[key])
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
+            for key, (version, document) in written.items():
+                self._cache.keep(key, version, profiles[key], len(document))
             if new_shops:
                 self._new_shop()
 
@@ -80,7 +113,7 @@ class Rules:
 
     async def _load(self, connection: Connection, keys: set[ProfileKey]) -> dict[ProfileKey, tuple[int, Profile]]:
         """Versions and profiles. Cached ones leave the cache until the commit, so that a failure leaves no trace."""
-        found = {key: self._cache.pop(key) for key in keys if key in self._cache}
+        found = {key: known for key in keys if (known := self._cache.take(key)) is not None}
         stored = await store.load(connection, keys - found.keys()) if len(found) < len(keys) else {}
         found |= {key: (version, handlers.read(document)) for key, (version, document) in stored.items()}
         return {key: found.get(key) or (0, Profile()) for key in sorted(keys)}
@@ -138,18 +171,18 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         await scenarios.run(parts.stop)
 
     async def work() -> None:
-        await scenarios.wait_complete()
         try:
-            await stream.run(parts.stop)
+            if await scenarios.wait_complete():
+                await stream.run(parts.stop)
         finally:
             await ingest.close()
 
     async def sweep() -> None:
-        await scenarios.wait_complete()
-        await sweeper.run(parts.stop)
+        if await scenarios.wait_complete():
+            await sweeper.run(parts.stop)
 
     async def score() -> None:
-        await scenarios.wait_complete()
-        await scorer.run(parts.stop)
+        if await scenarios.wait_complete():
+            await scorer.run(parts.stop)
 
     return app, [follow, work, sweep, score]

@@ -26,12 +26,12 @@ from libs.domain.engine.state import Enrolment, Happened, Profile
 from libs.domain.engine.turn import Call, Fact, Programs, Request, Turn
 from libs.domain.rfm import changes, facts
 from libs.domain.rfm.parse import parse as parse_rfm
-from libs.domain.scenario.parse import ScenarioError, parse
-from libs.domain.scenario.segment import parse_segment
+from libs.domain.scenario.parse import ScenarioError, parse_published
+from libs.domain.scenario.segment import parse_published_segment
 
 log = logger(__name__)
 SOURCE = "/kurant/rules"
-FOUND = ("segment.entered", "segment.left")
+FOUND = frozenset({"segment.entered", "segment.left"})
 """Events that rules itself finds out, and tells everybody of."""
 CHANGED = "consent.changed"
 """A change of permission, told by consent, as an event of the profile."""
@@ -52,15 +52,12 @@ class Decoded:
     record: Record
     envelope: Envelope
     payload: Payload
-
-    @property
-    def key(self) -> ProfileKey:
-        return self.envelope.shop, self.payload.profile
+    key: ProfileKey
 
     @property
     def echo(self) -> bool:
         """Whether rules hears what it has told: the turn that found it out has acted on it already."""
-        return self.envelope.source == SOURCE and self.envelope.type in FOUND
+        return self.envelope.type in FOUND and self.envelope.source == SOURCE
 
 
 @dataclass(slots=True)
@@ -83,8 +80,8 @@ def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record,
     poison: list[tuple[Record, str]] = []
     for record in records:
         try:
-            payload = PAYLOADS[record.topic].decode(record.value)
-            good.append(Decoded(record, Envelope.read(record.headers), payload))
+            payload, envelope = PAYLOADS[record.topic].decode(record.value), Envelope.read(record.headers)
+            good.append(Decoded(record, envelope, payload, (envelope.shop, payload.profile)))
         except MalformedRecord as error:
             poison.append((record, f"malformed: {error}"))
     return good, poison
@@ -163,9 +160,9 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         return
     happened, digest = _happened(item, payload.data)
     if envelope.type == ABSORBED:
-        fresh = digest not in turn.profile.seen
+        fresh = not turn.profile.saw(digest)
         if fresh:
-            turn.profile.seen.append(digest)
+            turn.profile.see(digest)
             merge.absorb(turn, state.from_builtins(payload.data["profile"]), envelope.time)
     else:
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)
@@ -318,13 +315,13 @@ def learn(registry: Registry, record: Record) -> None:
         envelope = Envelope.read(record.headers)
         if envelope.type == ScenarioPublished.TYPE:
             told = ScenarioPublished.decode(record.value)
-            registry.publish(envelope.shop, compile_program(parse(told.files["scenario.yaml"]), told.version))
+            registry.publish(envelope.shop, compile_program(parse_published(told.files["scenario.yaml"]), told.version))
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
             registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
         elif envelope.type == SegmentPublished.TYPE:
             version = SegmentPublished.decode(record.value)
-            segment = compile_segment(parse_segment(version.files["segment.yaml"]), version.version)
+            segment = compile_segment(parse_published_segment(version.files["segment.yaml"]), version.version)
             registry.publish_segment(envelope.shop, segment)
         elif envelope.type == SegmentState.TYPE:
             standing = SegmentState.decode(record.value)

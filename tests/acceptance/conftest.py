@@ -14,7 +14,7 @@ from tests.support.running import Running, free_base
 SPEED = 2880.0
 """Three days in a minute and a half: what a scenario calls too late is seconds, on a busy machine with two cores."""
 SCENARIOS = Path(__file__).with_name("scenarios")
-ORDER = ("clients", "cli", "doors", "tenancy", "traces", "hostile", "path", "restart", "privacy", "end")
+ORDER = ("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "restart", "privacy", "end")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -238,7 +238,8 @@ def test_reset_refuses_what_runs_and_what_is_not_ours(platform: Running, tmp_pat
     (tmp_path / "letters" / "love.txt").write_text("dear")
     assert command("reset", "--data", str(tmp_path / "letters")).code == 2
     assert (tmp_path / "letters" / "love.txt").exists()
-    assert command("reset", "--data", str(tmp_path / "none")).code == 0
+    said = command("reset", "--data", str(tmp_path / "none"))
+    assert said.code == 2 and "does not exist" in said.err
 
 
 def test_called_wrong_is_exit_code_2_in_one_line(tmp_path: Path) -> None:

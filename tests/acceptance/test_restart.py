@@ -48,7 +48,7 @@ def restarted(platform: Running, stories: Stories) -> Restarted:
     outbox = platform.ask("/v1/outbox", shop="demo")
     scenarios = platform.ask("/v1/scenarios", shop="demo")
     mails = len(platform.http.get(f"{platform.url('inbox')}/api/messages").json())
-    audit = platform.ask("/v1/audit")
+    audit = platform.ask("/v1/audit", platform.service_key)
     processes = platform.processes()
     stopped = platform.now()
     code = platform.stop(signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_nothing_is_sent_twice(platform: Running, restarted: Restarted) -> None:
     mails = platform.http.get(f"{platform.url('inbox')}/api/messages").json()
     ids = [mail["headers"]["Message-ID"] for mail in mails]
     assert len(ids) == len(set(ids))
-    audit = platform.ask("/v1/audit")
+    audit = platform.ask("/v1/audit", platform.service_key)
     assert len(mails) == audit["messages"]["sent"]
     assert audit["messages"]["unknown"] == 0
 
@@ -100,7 +100,7 @@ def test_what_was_told_before_is_still_told(platform: Running, restarted: Restar
     assert platform.ask("/v1/scenarios", shop="demo") == restarted.scenarios
     (one,) = platform.enrolments(stories["bea"].email, CART)
     assert one["because"] == "order.placed"
-    now = platform.ask("/v1/audit")
+    now = platform.ask("/v1/audit", platform.service_key)
     assert now["events"]["applied"] >= restarted.audit["events"]["applied"]
 
 

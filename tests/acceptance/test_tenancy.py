@@ -138,3 +138,24 @@ def test_a_source_that_names_another_shop_is_not_believed(platform: Running, key
     profile = platform.profile(begun["bea"].email)
     timeline = platform.ask(f"/v1/profiles/{profile}/timeline", shop="demo")["events"]
     assert [one["type"] for one in timeline].count("order.placed") <= 1
+
+
+def test_the_sums_are_the_shops_own(platform: Running) -> None:
+    """A shop that did nothing sees nothing of what the others do, by any service's audit or status."""
+    scopes = ("--scope", "read", "--scope", "admin")
+    key = platform.cli("keys", "create", "--shop", "newcomer", *scopes, "--json").json["key"]
+    audit = ask(platform, "console", key, "GET", "/v1/audit").json()
+    assert audit.pop("ok") is True
+    assert {count for part in audit.values() for count in part.values()} == {0}
+    assert platform.ask("/v1/audit", platform.service_key)["events"]["received"] > 0
+    status = ask(platform, "console", key, "GET", "/v1/status").json()
+    assert {row["lag"] for row in status["services"].values()} == {None}
+    assert status["steps"] == {"pending": 0, "oldest_due": None}
+    for service in ("ingest", "rules", "scheduler", "dispatch", "consent"):
+        for path in ("/v1/audit", "/v1/status"):
+            answer = ask(platform, service, key, "GET", path)
+            told = answer.json()
+            assert answer.status_code == 200 and "lag" not in told, (service, path, told)
+            numbers = [part if isinstance(part, dict) else {"": part} for part in told.values()]
+            assert {count for part in numbers for count in part.values()} <= {0, None}, (service, path, told)
+            assert ask(platform, service, key, "GET", path, params={"shop": "demo"}).status_code == 403

@@ -225,8 +225,10 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
     kinds = _kinds(scenarios)
     exits = [way["event"] for one in scenarios if one["trigger"].get("date") == PLANNED for way in one.get("exit", ())]
     arrivals: list[Arrival] = []
-    for number, type in enumerate(_first(scenarios)):
-        arrivals.append(Arrival(start, type, start - timedelta(seconds=1 + number), f"{BEGUN} {number}", {}))
+    first = _first(scenarios)
+    for number, type in enumerate(first):  # the oldest comes first: first seen
+        time = start - timedelta(seconds=len(first) - number)
+        arrivals.append(Arrival(start, type, time, f"{BEGUN} {number}", {}))
     for number, minute in enumerate(sorted(minutes)):
         time = start + timedelta(minutes=minute)
         kind = source.choice(kinds) if source.random() < 0.85 else source.choice([*HEARD, "profile.updated", "zone"])

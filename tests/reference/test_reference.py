@@ -5,6 +5,7 @@
 
 import os
 import random
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -15,15 +16,22 @@ from tests.reference.generator import case, written
 
 FULL = os.environ.get("KURANT_PROOF") == "full"
 CHUNK = 100
+SHOWN = 5_000
 
 
 @pytest.mark.timeout(7200)
 def test_the_engine_does_what_the_language_says() -> None:
     count = LONG if FULL else SHORT
     first = random.Random("reference").randrange(10**6) * EACH
+    found: list[str] = []
+    done, begun = 0, time.monotonic()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        tried = pool.map(trial, range(first, first + count, CHUNK), [CHUNK] * (count // CHUNK))
-        found = [difference for differences, _ in tried for difference in differences]
+        for differences, tried in pool.map(trial, range(first, first + count, CHUNK), [CHUNK] * (count // CHUNK)):
+            found += differences
+            done += tried
+            if FULL and done % SHOWN == 0:
+                spent = time.monotonic() - begun
+                print(f"\n{done:,} of {count:,} histories, {len(found)} differences, {spent:.0f} s", flush=True)
     assert not found, "\n\n".join(found)
 
 

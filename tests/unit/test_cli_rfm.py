@@ -139,7 +139,7 @@ def test_explain(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("profile p-1 on 2026-03-02\nsegment: loyal")
     assert "none to loyal (r 3, f 5, m 4)" in out
     assert web.asked[0].query == {"shop": "s1", "email": "anna@example.com"}
-    assert run(["rfm", "explain", "--profile", "p-1", "--json"]) == 0
+    assert run(["rfm", "explain", "--profile", "3ffcebf0-11eb-537b-946e-54d6d4f020eb", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == EXPLAINED
     assert run(["rfm", "explain"]) == 2
 

@@ -86,7 +86,7 @@ def test_list_show_archive(web: Web, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_explain_shows_them(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", "--profile", "p-1", "--shop", "s1"]) == 0
+    assert run(["explain", "--profile", "3ffcebf0-11eb-537b-946e-54d6d4f020eb", "--shop", "s1"]) == 0
     out = capsys.readouterr().out
     assert (
         "segment vip version 2: in since 2026-03-02T10:00:00+00:00, judged again at 2026-04-01T10:00:00+00:00\n"

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from cli.main import run
+from libs.common.db import migrate
 from tests.support.web import Asked, Web, serving
 
+KEY = "3ffcebf0-11eb-537b-946e-54d6d4f020eb"
 ANSWERS: dict[tuple[str, str], tuple[int, Any]] = {
     ("POST", "/v1/keys"): (201, {"id": "k-1", "key": "kurant_abc", "shop": "s1", "scopes": ["ingest"]}),
     ("GET", "/v1/keys"): (200, [{"id": "k-1", "shop": "s1", "scopes": ["ingest", "read"]}]),
-    ("DELETE", "/v1/keys/k-1"): (204, None),
+    ("DELETE", f"/v1/keys/{KEY}"): (204, None),
     ("GET", "/v1/outbox"): (200, [{"message_id": "m", "profile": "p", "end": "suppressed", "reason": "no_consent"}]),
     ("GET", "/v1/status"): (
         200,
@@ -81,7 +83,7 @@ def test_keys_create_alone_on_stdout(web: Web, capsys: pytest.CaptureFixture[str
 def test_keys_list_and_revoke(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["keys", "list"]) == 0
     assert "ingest,read" in capsys.readouterr().out
-    assert run(["keys", "revoke", "k-1"]) == 0
+    assert run(["keys", "revoke", KEY]) == 0
 
 
 def test_outbox_asks_what_was_given(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +112,7 @@ def test_explain_for_people(web: Web, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_explain_needs_one_customer(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain"]) == 2
-    assert run(["explain", "--email", "a@example.com", "--profile", "p"]) == 2
+    assert run(["explain", "--email", "a@example.com", "--profile", KEY]) == 2
     assert web.asked == []
 
 
@@ -126,6 +128,124 @@ def test_scenario_pause_and_a_missing_one(web: Web, capsys: pytest.CaptureFixtur
 def test_called_wrong_is_two_and_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["keys", "revoke", "not-a-uuid"],
+            "not-a-uuid: not a key's id, which is a UUID; `kurant keys list` shows them",
+        ),
+        (["keys", "revoke", "../x"], "../x: not a key's id"),
+        (["outbox", "--channel", "fax"], "--channel fax: not known; known: email, sms, push, whatsapp, viber, webhook"),
+        (["outbox", "--profile", "x"], "--profile x: not a profile id, which is a UUID"),
+        (["outbox", "--shop", ""], "--shop is empty: name a shop, or leave it out"),
+        (["rfm", "explain", "--profile", "x"], "--profile x: not a profile id"),
+        (["scenario", "show", "a/b"], "a/b: not an id"),
+        (["segment", "archive", "A"], "A: not an id"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anybody_is_asked(
+    web: Web, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"kurant: {says}")
+    assert web.asked == []
+
+
+def test_a_profile_that_nobody_knows_is_not_an_empty_outbox(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/outbox"), (200, []))
+    timeline = ("GET", f"/v1/profiles/{KEY}/timeline")
+    monkeypatch.setitem(ANSWERS, timeline, (404, {"detail": "profile is not known"}))
+    assert run(["outbox", "--profile", KEY]) == 2
+    assert capsys.readouterr().err == "kurant: profile is not known\n"
+    monkeypatch.setitem(ANSWERS, timeline, (200, {}))
+    assert run(["outbox", "--profile", KEY]) == 0
+    assert run(["outbox", "--shop", "s1"]) == 0, "elsewhere the key says which shops there are"
+
+
+def test_explain_of_a_scenario_that_was_never_published(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/explain"), (200, {"profile": "p", "scenarios": []}))
+    assert run(["explain", "--email", "a@example.com", "--scenario", "none"]) == 2
+    assert run(["explain", "--email", "a@example.com"]) == 0
+
+
+def test_a_segment_of_rfm_that_the_rules_do_not_have(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/rfm/customers"), (200, []))
+    assert run(["rfm", "show", "--segment", "champion"]) == 0
+    assert run(["rfm", "show", "--segment", "chmpion"]) == 2
+    assert "--segment chmpion: not known; known: champion, loyal, cannot-lose" in capsys.readouterr().err
+    assert run(["rfm", "export", "out.csv", "--segment", "chmpion"]) == 2
+    assert not Path("out.csv").exists()
+    text = "kurant: 1\ncurrency: PLN\nsegments:\n  - {segment: best, r: 4-5}\n  - {segment: rest}\n"
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/rfm/rules"), (200, {"text": text}))
+    assert run(["rfm", "show", "--segment", "best"]) == 0
+    assert run(["rfm", "show", "--segment", "champion"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "says"),
+    [
+        ("127.0.0.1:8080", "k", "KURANT_URL 127.0.0.1:8080: must begin with http:// or https://"),
+        ("http://x", "klucz-ż", "KURANT_KEY is no API key"),
+        ("http://x", "", "KURANT_KEY is not set"),
+    ],
+)
+def test_where_the_platform_is_said_wrongly(
+    url: str, key: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KURANT_URL", url)
+    monkeypatch.setenv("KURANT_KEY", key)
+    assert run(["status"]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_data_that_is_no_folder_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KURANT_DATA", raising=False)
+    Path("file").touch()
+    Path("empty").mkdir()
+    for verb in (["status"], ["migrate"], ["outbox"], ["keys", "list"], ["events", "send", "x.jsonl"]):
+        for place in ("file", "file/below", "empty", "none"):
+            assert run([*verb, "--data", place]) == 2
+            said = capsys.readouterr().err
+            assert f"{tmp_path / place}: no platform was ever started there" in said
+            assert len(said.splitlines()) == 1
+    assert run(["reset", "--data", "none"]) == 2
+    assert "none does not exist" in capsys.readouterr().err
+    assert run(["reset", "--data", "file"]) == 2
+    assert "file is not a folder" in capsys.readouterr().err
+    assert run(["reset", "--data", "empty"]) == 0
+
+
+def test_a_database_that_is_away_or_none_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KURANT_DATA", raising=False)
+    away = "the database at 127.0.0.1:9 does not answer (ConnectionRefusedError): start PostgreSQL, or set"
+    none = "KURANT_DATABASE_URL: must be postgresql://user:password@host:port/database"
+    for url, code, says in (
+        ("postgresql://me:hunter2@127.0.0.1:9/kurant", 1, away),
+        ("mysql://me:hunter2@127.0.0.1/kurant", 2, none),
+        ("postgresql://me:hunter2@127.0.0.1:port/kurant", 2, none),
+    ):
+        monkeypatch.setenv("KURANT_DATABASE_URL", url)
+        assert run(["migrate"]) == code
+        said = capsys.readouterr().err
+        assert said.startswith(f"kurant: {says}")
+        assert len(said.splitlines()) == 1
+        assert migrate.main() == code
+        assert capsys.readouterr().err.startswith(says)
+        assert "hunter2" not in said
 
 
 def test_nobody_answers_is_one(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
@@ -9,11 +10,17 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from libs.common.bus.partition import hashed
 from libs.common.bus.records import Outgoing, Record, TopicPartition
 from libs.common.errors import Unavailable
 from libs.contracts.topics import Topic
 
 ISOLATION = "read_committed"
+MOST = 4 * 1024 * 1024
+"""Bytes of a record. What is not near it need not be measured with its headers."""
+LARGEST = MOST - 256 * 1024
+MANY = 32
+"""From so many records on, batches are made by hand."""
 
 
 class Producer:
@@ -32,7 +39,7 @@ class Producer:
             acks="all",
             linger_ms=0,
             max_batch_size=256 * 1024,
-            max_request_size=4 * 1024 * 1024,
+            max_request_size=MOST,
             request_timeout_ms=timeout_ms,
         )
         try:
@@ -45,6 +52,8 @@ class Producer:
     async def send(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
         """Publish and wait for every acknowledgement; the (partition, offset) of each. Raises `Unavailable`."""
         try:
+            if len(records) >= MANY:
+                return await self._send_many(records)
             futures = [
                 await self._client.send(record.topic, record.value, key=record.key, headers=record.headers)
                 for record in records
@@ -53,6 +62,41 @@ class Producer:
         except (KafkaError, OSError) as error:
             raise Unavailable(f"kafka: {type(error).__name__}") from error
         return [(ack.partition, ack.offset) for ack in acks]
+
+    async def _send_many(self, records: Sequence[Outgoing]) -> list[tuple[int, int]]:
+        """Batches made here and sent whole: one acknowledgement to wait for where `send` has one for each record.
+
+        Those of one partition are sent in their order.
+        """
+        client, counts = self._client, {}
+        for topic in {record.topic for record in records}:
+            await client.client._wait_on_metadata(topic)
+            counts[topic] = sorted(client.client.cluster.partitions_for_topic(topic) or ())
+        batches: dict[KafkaPartition, list[_Batch]] = {}
+        for place, record in enumerate(records):
+            if len(record.value) > LARGEST:
+                client._serialize(record.key, record.value, record.headers)  # refuses what is too large
+            partitions = counts[record.topic]
+            partition = KafkaPartition(record.topic, partitions[hashed(record.key) % len(partitions)])
+            known = batches.setdefault(partition, [])
+            if not known or not known[-1].add(place, record):
+                known.append(_Batch(client.create_batch()))
+                known[-1].add(place, record)
+        acks = [(0, 0)] * len(records)
+        sent = (self._send_batches(partition, known, acks) for partition, known in batches.items())
+        await asyncio.gather(*sent)
+        return acks
+
+    async def _send_batches(
+        self, partition: KafkaPartition, batches: "list[_Batch]", acks: list[tuple[int, int]]
+    ) -> None:
+        futures = []
+        for batch in batches:
+            batch.builder.close()
+            futures.append(await self._client.send_batch(batch.builder, partition.topic, partition=partition.partition))
+        for batch, ack in zip(batches, await asyncio.gather(*futures), strict=True):
+            for number, place in enumerate(batch.places):
+                acks[place] = ack.partition, ack.offset + number
 
     async def ping(self) -> None:
         """Raises `Unavailable` unless a broker answers."""
@@ -63,6 +107,21 @@ class Producer:
 
     async def close(self) -> None:
         await self._client.stop()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records on their way to one partition, and where they stand among those that were given."""
+
+    builder: Any
+    places: list[int] = field(default_factory=list)
+
+    def add(self, place: int, record: Outgoing) -> bool:
+        """False when the batch is full."""
+        told = self.builder.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+        if told is not None:
+            self.places.append(place)
+        return told is not None
 
 
 class Consumer:

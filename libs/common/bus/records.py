@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from libs.common.db.engine import Connection
 from libs.contracts.envelope import Envelope, Message
 from libs.contracts.topics import Topic
@@ -11,8 +13,7 @@ from libs.contracts.topics import Topic
 TopicPartition = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record as consumed. `timestamp` is milliseconds since 1970, set by the producer."""
 
     topic: str
@@ -24,8 +25,7 @@ class Record:
     timestamp: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record to publish."""
 
     topic: str

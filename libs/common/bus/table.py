@@ -20,10 +20,17 @@ class Table:
         self._topic = topic
         self._apply = apply
         self._complete = asyncio.Event()
+        self._over = asyncio.Event()
 
-    async def wait_complete(self) -> None:
-        """Return when all that was there at the start has been applied."""
-        await self._complete.wait()
+    async def wait_complete(self) -> bool:
+        """Return when all that was there at the start has been applied; False when `run` ended before."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._complete, self._over)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return self._complete.is_set()
 
     async def ready(self) -> None:
         """Raises `Unavailable` until `wait_complete` would return."""
@@ -32,6 +39,12 @@ class Table:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the topic until `stop` is set."""
+        try:
+            await self._follow(stop)
+        finally:
+            self._over.set()
+
+    async def _follow(self, stop: asyncio.Event) -> None:
         await self._consumer.start()
         try:
             partitions = await self._consumer.assign_all(self._topic.name)

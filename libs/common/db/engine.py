@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
 
-from libs.common.errors import Unavailable
+from libs.common.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -36,6 +37,35 @@ AWAY = (
 """What asyncpg raises when the server is away or the transaction may simply be tried again."""
 
 
+REFUSED = (
+    ValueError,  # asyncpg's for an address that is none is an InterfaceError as well
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+"""What asyncpg raises for an address that will never do."""
+
+
+def _refusal(error: Exception) -> str:
+    """Why, without the address, which holds a password."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error)
+    return "must be postgresql://user:password@host:port/database"
+
+
+async def reach(url: str) -> None:
+    """Raises `Unavailable` or `Misconfigured`, with what to do, unless the database lets us in."""
+    try:
+        database = await Database.connect(url, name="reach", size=1)
+    except Unavailable as error:
+        parts = urlsplit(url)
+        where = f"{parts.hostname}:{parts.port or 5432}"
+        why = str(error).removeprefix("database: ")
+        told = f"the database at {where} does not answer ({why}): start PostgreSQL, or set KURANT_DATABASE_URL"
+        raise Unavailable(told) from None
+    await database.close()
+
+
 class Database:
     """A pool of connections to one PostgreSQL database."""
 
@@ -44,7 +74,9 @@ class Database:
 
     @classmethod
     async def connect(cls, url: str, *, name: str, size: int = 10) -> Self:
-        """Open a pool; `name` shows in `pg_stat_activity`. Raises `Unavailable` when the server is away."""
+        """Open a pool; `name` shows in `pg_stat_activity`. Raises `Unavailable` when the server is away, and
+        `Misconfigured` when the address is none or it does not let us in.
+        """
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -54,6 +86,8 @@ class Database:
                 command_timeout=60,
                 server_settings={"application_name": f"kurant-{name}", "jit": "off"},
             )
+        except REFUSED as error:
+            raise Misconfigured(f"KURANT_DATABASE_URL: {_refusal(error)}") from None
         except AWAY as error:
             raise Unavailable(f"database: {type(error).__name__}") from error
         return cls(pool)

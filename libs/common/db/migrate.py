@@ -1,12 +1,14 @@
 """`python -m libs.common.db.migrate`: bring every schema to its newest revision (Alembic, a branch per service)."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
-from libs.common.errors import Misconfigured
+from libs.common.db.engine import reach
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,16 +27,20 @@ def config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Run what has not run yet, under an advisory lock, so that several starters do not collide."""
+    """Run what has not run yet, under an advisory lock, so that several starters do not collide.
+
+    Raises `Unavailable` when nobody answers at the address, `Misconfigured` when it is none.
+    """
+    asyncio.run(reach(url))
     command.upgrade(config(url), "heads")
 
 
 def main() -> int:
     try:
         upgrade(load().database_url)
-    except Misconfigured as error:
+    except (Misconfigured, Unavailable) as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command's own output
-        return 2
+        return 2 if isinstance(error, Misconfigured) else 1
     return 0
 
 

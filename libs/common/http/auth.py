@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from libs.common.db.keys import SCOPES, ApiKey
+from libs.common.http.demo import DEMO_KEY, DEMO_SHOP
 from libs.common.http.problem import Problem
 
-DEMO_KEY = "kurant-demo-key"
-DEMO_SHOP = "demo"
+__all__ = ["DEMO_KEY", "DEMO_SHOP", "REMEMBER", "Caller", "Gate", "Keys", "credential"]
 REMEMBER = 10.0
 """Seconds for which an answer about a key is remembered, so also the longest life of a revoked one."""
 

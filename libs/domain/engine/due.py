@@ -29,7 +29,7 @@ def on_due(turn: Turn, step: str) -> bool:
         else:
             run.go_on(turn, enrolment, program)
     events.settle(turn)
-    turn.gone += turn.profile.tidy()
+    turn.gone += turn.profile.tidy(turn.now)
     return known
 
 
@@ -37,7 +37,7 @@ def look(turn: Turn, at: datetime | None = None) -> None:
     """Somebody says (at `at`) that scenarios which wait for a moment, or segments, have changed."""
     events.look(turn, at or turn.now)
     events.settle(turn)
-    turn.gone += turn.profile.tidy()
+    turn.gone += turn.profile.tidy(turn.now)
 
 
 def on_delivery(

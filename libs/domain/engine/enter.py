@@ -1,5 +1,6 @@
 """A profile enters a scenario, or its running enrolment begins anew, or it is remembered why not."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from libs.domain import ids
@@ -11,18 +12,25 @@ from libs.domain.scenario.match import Found, lookup
 
 
 def enter(
-    turn: Turn, program: Program, event: Happened, key: str, found: list[Found], traceparent: str | None = None
+    turn: Turn,
+    program: Program,
+    event: Happened,
+    key: str,
+    found: Callable[[], list[Found]],
+    traceparent: str | None = None,
 ) -> None:
     """The trigger is met: enter the scenario, start its waits anew, or remember why not."""
     running = next((e for e in turn.profile.running() if e.scenario == program.id and e.key == key), None)
     if running is not None:
+        if program.id not in turn.profile.judged:
+            judged(turn, program, event, found(), entered=True, because=event.type)
         _again_triggered(turn, program, running, event, traceparent)
         return
     refusal = _refusal(turn, program, event.time)
     if refusal:
-        judged(turn, program, event, found, entered=False, because=refusal)
+        judged(turn, program, event, found(), entered=False, because=refusal)
         return
-    judged(turn, program, event, found, entered=True, because=event.type)
+    judged(turn, program, event, found(), entered=True, because=event.type)
     _enrol(turn, program, key, event, traceparent)
 
 

@@ -4,14 +4,16 @@ What scenarios themselves change (tags, traits) is an event too, to which others
 """
 
 from datetime import datetime
+from functools import partial
 
 from libs.domain.engine import run, segments, watch
 from libs.domain.engine.enter import enter, judged, key_of
 from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
-from libs.domain.engine.state import HISTORY, SEEN, UNASKED, Happened
+from libs.domain.engine.starters import Starters
+from libs.domain.engine.state import HISTORY, TYPES, UNASKED, Considered, Happened, Profile
 from libs.domain.engine.tracks import project
-from libs.domain.engine.triggers import Asking, met, nth_event
+from libs.domain.engine.triggers import NOT_MET, Asking, found, met, nth_event
 from libs.domain.engine.turn import Resumed, Told, Turn
 
 ZONES = {"timezone", "timezone_hint"}
@@ -21,11 +23,9 @@ ZONES = {"timezone", "timezone_hint"}
 def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) -> bool:
     """Apply an event; False when this profile has seen it before."""
     profile = turn.profile
-    if digest in profile.seen:
+    if profile.saw(digest):
         return False
-    profile.seen.append(digest)
-    if len(profile.seen) > SEEN:
-        del profile.seen[:-SEEN]
+    profile.see(digest)
     segments.on_time(turn)
     settle(turn)
     zone = turn.zone() if event.data.keys() & ZONES else None
@@ -39,7 +39,7 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     if zone is not None and turn.zone() != zone:
         _moved(turn, event.time)
     settle(turn)
-    turn.gone += profile.tidy()
+    turn.gone += profile.tidy(turn.now)
     return True
 
 
@@ -105,11 +105,10 @@ def _react(turn: Turn, event: Happened, learned: Learned, traceparent: str | Non
         segments.on_event(turn, event, learned, new=new)
     if profile.enrolments:
         _touch(turn, event)
-    programs = index.triggers.get(event.type)
-    if learned.added or learned.removed:
-        programs = [*(programs or ()), *_tagged(turn, learned)]
-    if programs:
-        _consider(turn, programs, event, traceparent)
+    asked = index.triggers.get(event.type)
+    tagged = _tagged(turn, learned) if learned.added or learned.removed else []
+    if asked or tagged:
+        _consider(turn, asked, tagged, event, traceparent)
     profile.looked = index.fingerprint
     if index.watching is not None or profile.watches:
         watch.on_event(turn, event, traits=learned.traits, changed=changed)
@@ -135,25 +134,47 @@ def _tagged(turn: Turn, learned: Learned) -> list[Program]:
     """The scenarios that a tag which came or went may start."""
     triggers = turn.index.triggers
     keys = [f"tag+{name}" for name in learned.added] + [f"tag-{name}" for name in learned.removed]
-    found = {program.id: program for key in keys for program in triggers.get(key, ())}
+    found = {program.id: program for key in keys if key in triggers for program in triggers[key].programs}
     return sorted(found.values(), key=lambda program: -program.priority)
 
 
-def _consider(turn: Turn, programs: list[Program], event: Happened, traceparent: str | None) -> None:
+def _consider(
+    turn: Turn, asked: Starters | None, tagged: list[Program], event: Happened, traceparent: str | None
+) -> None:
     """Enter each scenario whose trigger is met, or remember why not. The most important comes first."""
     scope = turn.scope(event, None)
     asking = Asking(event, scope)
+    programs = tagged
+    if asked is not None:
+        seen = asked.considered(turn.profile, event, scope, turn.now)
+        programs = [*(asked.programs if seen is None else asked.candidates(scope)), *tagged]
+        _keep(turn.profile, event.type, seen)
+    passed = set(asked.ids) & turn.profile.judged.keys() if asked is not None else set()
     for program in programs:
-        verdict, found = met(turn, program, asking)
-        if not verdict:
-            judged(turn, program, event, found, entered=False, because="conditions not met")
+        if not met(turn, program, asking):
+            if asked is not None and seen is None:
+                judged(turn, program, event, found(turn, program, asking), entered=False, because=NOT_MET)
+                passed.discard(program.id)
             continue
+        passed.discard(program.id)
         by = nth_event(turn, program, event)
         key = key_of(turn, program, scope if by is event else turn.scope(by, None))
+        tell = partial(found, turn, program, asking)
         if key is None:
-            judged(turn, program, event, found, entered=False, because=f"no value at key {program.key}")
+            judged(turn, program, event, tell(), entered=False, because=f"no value at key {program.key}")
             continue
-        enter(turn, program, by, key, found, traceparent)
+        enter(turn, program, by, key, tell, traceparent)
+    for id in passed:  # what was known of them is of an earlier event
+        del turn.profile.judged[id]
+
+
+def _keep(profile: Profile, type: str, seen: Considered | None) -> None:
+    if seen is None:
+        profile.considered.pop(type, None)
+        return
+    profile.considered[type] = seen
+    if len(profile.considered) > TYPES:
+        del profile.considered[min(profile.considered, key=lambda name: profile.considered[name].now)]
 
 
 def _moved(turn: Turn, at: datetime) -> None:

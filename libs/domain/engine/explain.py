@@ -6,6 +6,7 @@ from typing import Any
 from libs.domain.engine import segments, watch
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Enrolment, Judged, Profile
+from libs.domain.engine.triggers import NOT_MET, recall
 from libs.domain.engine.turn import Turn
 
 
@@ -17,7 +18,7 @@ def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) ->
     profile = turn.profile
     rows: dict[str, dict[str, Any]] = {}
     for program, state in turn.programs.current(turn.shop):
-        judged = profile.judged.get(program.id)
+        judged = profile.judged.get(program.id) or _passed(turn, program)
         watches = [watch.shown(turn, program, one) for one in profile.watches.values() if one.scenario == program.id]
         rows[program.id] = {
             "scenario": program.id,
@@ -39,6 +40,20 @@ def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) ->
     zone, origin = turn.zone_with_origin()
     answer = {"profile": turn.profile_id, "zone": zone, "zone_from": origin, "scenarios": chosen}
     return answer | {"segments": segments.shown(turn)}
+
+
+def _passed(turn: Turn, program: Program) -> Judged | None:
+    """How a scenario was judged that the last event of its type did not start, by what was kept of that event."""
+    seen = [(one.at, key) for key in program.keys if (one := turn.profile.considered.get(key)) is not None]
+    if not seen:
+        return None
+    at, key = max(seen)
+    known, index = turn.profile.considered[key], turn.index.triggers.get(key)
+    verdict = recall(turn, program, key, known)
+    same = index is not None and index.by == known.by and program.id in index.ids
+    if verdict is None or (verdict[0] and not same):
+        return Judged(at, program.version, False, f"no {program.trigger} has been seen since it was published", [])
+    return Judged(at, program.version, False, key if verdict[0] else NOT_MET, verdict[1])
 
 
 def _why_not(turn: Turn, program: Program, watches: list[dict[str, Any]]) -> str:

@@ -17,7 +17,6 @@ from libs.domain.engine.state import (
     Profile,
     Want,
     keep_newest,
-    union,
 )
 from libs.domain.engine.tracks import join
 from libs.domain.engine.turn import Turn
@@ -53,7 +52,7 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     for name, count in other.counts.items():
         known = mine.counts.get(name, Count())
         mine.counts[name] = Count(known.seen + count.seen, known.latest or count.latest)
-    mine.seen = union(other.seen, mine.seen)
+    mine.see_all(other)
     for partition, offset in other.contacts_at.items():
         mine.contacts_at[partition] = max(offset, mine.contacts_at.get(partition, 0))
     for scenario, at in other.entered.items():
@@ -61,13 +60,16 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     for scenario, judged in other.judged.items():
         if scenario not in mine.judged or mine.judged[scenario].at < judged.at:
             mine.judged[scenario] = judged
+    for type, seen in other.considered.items():
+        if type not in mine.considered or mine.considered[type].at < seen.at:
+            mine.considered[type] = seen
     for enrolment in other.enrolments:
         _take_over(turn, enrolment)
     mine.looked = turn.index.fingerprint
     watch.take_over(turn, other.watches)
     segments.take_over(turn, other.segments, at or turn.now)
     settle(turn)
-    turn.gone += mine.tidy()
+    turn.gone += mine.tidy(turn.now)
 
 
 def _traits(mine: Profile, other: Profile) -> None:

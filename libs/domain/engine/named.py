@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from libs.domain.engine.learn import TRAIT_EVENTS, Learned
 from libs.domain.engine.questions import Asked, asked_by
 from libs.domain.engine.state import Happened
-from libs.domain.scenario.match import ORDERED, History, holds
-from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Not, Relative, Segment
+from libs.domain.scenario.match import ORDERED, History, holds, is_dated
+from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Not, Segment
 from libs.domain.scenario.model import Happened as HappenedCondition
 from libs.domain.scenario.outlook import cheap_first
 
@@ -119,9 +119,5 @@ def _compared(condition: Compare) -> Iterator[Key]:
         yield root, ""
     elif root == "profile":
         yield (name, "") if name in ("tags", "consents") else ("trait", name)
-    if condition.op in ORDERED and (isinstance(condition.value, Relative) or _is_dated(condition.value)):
+    if condition.op in ORDERED and is_dated(condition.value):
         yield "zone", ""
-
-
-def _is_dated(value: object) -> bool:
-    return isinstance(value, str) and value[4:5] == "-"

@@ -8,6 +8,7 @@ from libs.domain.engine import named
 from libs.domain.engine.named import TYPES, Named, Segments
 from libs.domain.engine.program import Program
 from libs.domain.engine.questions import Asked
+from libs.domain.engine.starters import Starters, starters, under
 from libs.domain.rfm.model import RfmRules
 from libs.domain.scenario.model import DateTrigger, InactiveTrigger
 
@@ -36,7 +37,7 @@ class Shop:
     the segments. It is the same in every process that knows the same versions, and empty where there is nothing.
     """
 
-    triggers: dict[str, list[Program]] = field(default_factory=dict)
+    triggers: dict[str, Starters] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)
     watching: Watching | None = None
     segments: Segments | None = None
@@ -54,27 +55,28 @@ class Registry:
         self._segments: dict[tuple[str, str, int], Named] = {}
         self._segment_states: dict[tuple[str, str], tuple[int, str]] = {}
         self._shops: dict[str, Shop] = {}
+        self._stale: set[str] = set()
         self._rfm: dict[str, tuple[int, RfmRules]] = {}
 
     def publish(self, shop: str, program: Program) -> None:
         """Add a version."""
         self._programs[(shop, program.id, program.version)] = program
-        self._index(shop)
+        self._stale.add(shop)
 
     def set_state(self, shop: str, scenario: str, version: int, state: str) -> None:
         """Say which version is current, and its state."""
         self._states[(shop, scenario)] = (version, state)
-        self._index(shop)
+        self._stale.add(shop)
 
     def publish_segment(self, shop: str, segment: Named) -> None:
         """Add a version of a segment."""
         self._segments[(shop, segment.id, segment.version)] = segment
-        self._index(shop)
+        self._stale.add(shop)
 
     def set_segment_state(self, shop: str, segment: str, version: int, state: str) -> None:
         """Say which version of a segment is current, and whether it is `live` or `archived`."""
         self._segment_states[(shop, segment)] = (version, state)
-        self._index(shop)
+        self._stale.add(shop)
 
     def set_zone(self, shop: str, zone: str) -> None:
         """Say in which zone the customers of a shop are, of whom nothing better is known."""
@@ -90,7 +92,10 @@ class Registry:
         return self._rfm.get(shop)
 
     def shop(self, shop: str) -> Shop:
-        """The index of a shop."""
+        """The index of a shop, made anew when somebody asks after something was published."""
+        if shop in self._stale:
+            self._index(shop)
+            self._stale.discard(shop)
         return self._shops.get(shop) or self._shop(shop)
 
     def shops(self) -> list[str]:
@@ -129,10 +134,6 @@ class Registry:
         index = self._shop(shop)
         current = [program for program, state in self.current(shop) if state != "archived"]
         current.sort(key=lambda one: -one.priority)
-        triggers: dict[str, list[Program]] = defaultdict(list)
-        for program in current:
-            for key in program.keys:
-                triggers[key].append(program)
         segments = self.current_segments(shop)
         live = [segment for segment, state in segments if state != "archived"]
         asked: dict[str, Asked] = {}
@@ -142,7 +143,8 @@ class Registry:
         for asks in (*asking, *(segment.asks for segment in live)):
             for type, fields in asks.items():
                 asked[type] = asked[type] | fields if type in asked else fields
-        index.triggers, index.asked = dict(triggers), asked
+        index.triggers = {key: starters(key, programs) for key, programs in under(current)}
+        index.asked = asked
         watching = [program for program in current if program.watches]
         index.watching = _watching(watching)
         archived = [segment.id for segment, state in segments if state == "archived"]

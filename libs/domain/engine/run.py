@@ -61,10 +61,11 @@ def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
     """Whether the wait is over already; `late` then counts from when it was over."""
     began = enrolment.at
-    due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
+    scope = turn.scope_of(enrolment) if step.wait.until_path is not None else {}
+    due = wait_until(step.wait, began, turn.zone(), scope)
     if due <= turn.now and step.wait.until_path is None and _just_asked(turn, enrolment):
         began = turn.now
-        due = wait_until(step.wait, began, turn.zone(), turn.scope_of(enrolment))
+        due = wait_until(step.wait, began, turn.zone(), scope)
     enrolment.cursor += 1
     enrolment.at = due
     if due <= turn.now:
@@ -179,8 +180,10 @@ def move(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 
 def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = None) -> None:
-    """No further step; a call that is still out is cancelled."""
+    """No further step; a call that is still out is cancelled. What its event said is of no use any more."""
     cancel_wait(turn, enrolment)
+    began = enrolment.trigger
+    enrolment.trigger, enrolment.traceparent = Happened(began.type, began.time, began.id), None
     enrolment.state = "ended"
     enrolment.because = because
     enrolment.ended_at = at or turn.now

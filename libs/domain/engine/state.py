@@ -1,6 +1,8 @@
-"""What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small."""
+"""What rules remembers of one profile, as one document (msgpack). Small things are arrays in it, to keep it small.
 
-from collections.abc import Iterable
+A document is a tree: no part of it leads back to itself, so the garbage collector need not look (`gc=False`).
+"""
+
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -20,7 +22,12 @@ UNASKED = 20
 """The same for types that nobody asks about yet: a scenario published later begins with these."""
 TYPES = 80
 SEEN = 400
+MARK = 8
 ENDED = 20
+"""So many ended enrolments stay in the document, and of those that ended long ago fewer: all of it is written again
+with every event of the profile."""
+ENDED_LONG_AGO = 3
+NEWS_FOR = timedelta(days=7)
 STEPS = 100
 CARTS = 5
 ORDERS = 5
@@ -29,7 +36,7 @@ MARKS = 200
 NOTHING: Json = {}
 
 
-class Happened(msgspec.Struct, array_like=True):
+class Happened(msgspec.Struct, array_like=True, gc=False):
     """One event: `time` is when it happened (UTC)."""
 
     type: str
@@ -38,7 +45,7 @@ class Happened(msgspec.Struct, array_like=True):
     data: Json = {}
 
 
-class Dated(msgspec.Struct, array_like=True):
+class Dated(msgspec.Struct, array_like=True, gc=False):
     """A cart, an order, an RFM as last told. `older` are the fields that were told before `at`, and when."""
 
     at: datetime
@@ -46,14 +53,14 @@ class Dated(msgspec.Struct, array_like=True):
     older: dict[str, datetime] = {}
 
 
-class Mark(msgspec.Struct, array_like=True):
+class Mark(msgspec.Struct, array_like=True, gc=False):
     """Whether a tag is on, and since when."""
 
     at: datetime
     on: bool
 
 
-class Member(msgspec.Struct, array_like=True):
+class Member(msgspec.Struct, array_like=True, gc=False):
     """Whether the profile is in a segment, and since when.
 
     `next` is the first moment at which time alone may change that. `version` is the one by which it was judged, 0
@@ -66,21 +73,21 @@ class Member(msgspec.Struct, array_like=True):
     version: int = 0
 
 
-class Want(msgspec.Struct, array_like=True):
+class Want(msgspec.Struct, array_like=True, gc=False):
     """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`."""
 
     at: datetime
     how: str
 
 
-class Count(msgspec.Struct, array_like=True):
+class Count(msgspec.Struct, array_like=True, gc=False):
     """How many events met a trigger with `nth`; `latest` of them by time, until that many have come."""
 
     seen: int = 0
     latest: Happened | None = None
 
 
-class StepTaken(msgspec.Struct, array_like=True):
+class StepTaken(msgspec.Struct, array_like=True, gc=False):
     """What became of one step, for `explain`. `at` is the moment it speaks of, platform time."""
 
     step: str
@@ -90,7 +97,7 @@ class StepTaken(msgspec.Struct, array_like=True):
     message: str | None = None
 
 
-class Wait(msgspec.Struct, array_like=True):
+class Wait(msgspec.Struct, array_like=True, gc=False):
     """The wake-up call that an enrolment (or the segments) waits for (I5): any other is stale.
 
     `kind` is `wait`, `until`, `window`, `held` or `segments`; `began` is kept where the zone or a date may move it.
@@ -102,7 +109,7 @@ class Wait(msgspec.Struct, array_like=True):
     began: datetime | None = None
 
 
-class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One run of a scenario's version for one key.
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
@@ -130,7 +137,7 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Watch(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """A date, or the end of a silence, that a scenario waits for before anybody has entered it.
 
     `due_at` is when the profile would enter; then `step` is the one call that is out. `trigger` is the event that
@@ -149,8 +156,8 @@ class Watch(msgspec.Struct, omit_defaults=True, kw_only=True):
     because: str = ""
 
 
-class Judged(msgspec.Struct, array_like=True):
-    """The last time a trigger of a scenario was judged for this profile."""
+class Judged(msgspec.Struct, array_like=True, gc=False):
+    """The last time a trigger of a scenario was met by this profile; of one that is not, `Considered` tells."""
 
     at: datetime
     version: int
@@ -159,8 +166,24 @@ class Judged(msgspec.Struct, array_like=True):
     conditions: list[Found] = []
 
 
-class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The whole of it. `into` is set when this profile was merged into another and only forwards."""
+class Considered(msgspec.Struct, array_like=True, gc=False):
+    """The last event of a type that scenarios were asked about, for those that it does not start.
+
+    `at` is when it happened, `now` when they were asked, `by` which versions of them these were. `kept` are the
+    values at all paths that they look at.
+    """
+
+    at: datetime
+    now: datetime
+    by: int
+    kept: Json = {}
+
+
+class Profile(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """The whole of it. `into` is set when this profile was merged into another and only forwards.
+
+    `seen` has the digests of the newest events, oldest first, eight bytes each (a list of numbers, once).
+    """
 
     traits: Json = {}
     traits_at: dict[str, datetime] = {}
@@ -175,14 +198,40 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
     first: datetime | None = None
     tracks: dict[str, Track] = {}
     counts: dict[str, Count] = {}
-    seen: list[int] = []
+    seen: list[int] | bytes = b""
     enrolments: list[Enrolment] = []
     entered: dict[str, datetime] = {}
     judged: dict[str, Judged] = {}
+    considered: dict[str, Considered] = {}
     watches: dict[str, Watch] = {}
     looked: str = ""
     contacts_at: dict[str, int] = {}
     into: str | None = None
+
+    def saw(self, digest: int) -> bool:
+        """Whether this event was applied before."""
+        seen, mark = self._marks(), digest.to_bytes(MARK)
+        place = seen.find(mark)
+        while place > 0 and place % MARK:  # across the border of two others
+            place = seen.find(mark, place + 1)
+        return place >= 0
+
+    def see(self, digest: int) -> None:
+        """Remember the event."""
+        self.seen = (self._marks() + digest.to_bytes(MARK))[-SEEN * MARK :]
+
+    def see_all(self, other: "Profile") -> None:
+        """Remember what another has seen, as older than what this one has."""
+        mine = self._marks()
+        own = {mine[place : place + MARK] for place in range(0, len(mine), MARK)}
+        theirs = other._marks()
+        parts = (theirs[place : place + MARK] for place in range(0, len(theirs), MARK))
+        self.seen = (b"".join(one for one in parts if one not in own) + mine)[-SEEN * MARK :]
+
+    def _marks(self) -> bytes:
+        if isinstance(self.seen, list):
+            self.seen = b"".join(digest.to_bytes(MARK) for digest in self.seen)
+        return self.seen
 
     def running(self) -> list[Enrolment]:
         """The enrolments that have not ended."""
@@ -196,14 +245,18 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
         if len(self.tracks) > TYPES:
             del self.tracks[min(self.tracks, key=lambda name: self.tracks[name].times[-1])]
 
-    def tidy(self) -> list[Enrolment]:
-        """Let go of the oldest ended enrolments, and give them to be kept elsewhere."""
-        if len(self.enrolments) <= ENDED:
+    def tidy(self, now: datetime) -> list[Enrolment]:
+        """Let go of the oldest ended enrolments, and give them to be kept elsewhere.
+
+        Those stay for a while that may still hear what became of a message, and a few of the others.
+        """
+        if len(self.enrolments) <= ENDED_LONG_AGO:
             return []
-        ended = [enrolment for enrolment in self.enrolments if enrolment.state == "ended"]
-        if len(ended) <= ENDED:
+        ended = sorted((one for one in self.enrolments if one.state == "ended"), key=_ended_at)
+        old = sum(_ended_at(one) < now - NEWS_FOR for one in ended)
+        gone = ended[: max(0, len(ended) - ENDED, min(old, len(ended) - ENDED_LONG_AGO))]
+        if not gone:
             return []
-        gone = sorted(ended, key=_ended_at)[:-ENDED]
         drop = {enrolment.id for enrolment in gone}
         self.enrolments = [enrolment for enrolment in self.enrolments if enrolment.id not in drop]
         return gone
@@ -259,8 +312,3 @@ def encode_enrolment(enrolment: Enrolment) -> bytes:
 def decode_enrolment(document: bytes) -> Enrolment:
     """The enrolment again."""
     return _enrolment_decoder.decode(document)
-
-
-def union(left: Iterable[int], right: Iterable[int]) -> list[int]:
-    """Both rings of seen events, without repeats."""
-    return list(dict.fromkeys([*left, *right]))[-SEEN:]

@@ -14,7 +14,7 @@ import msgspec
 Json = dict[str, Any]
 
 
-class Track(msgspec.Struct, array_like=True):
+class Track(msgspec.Struct, array_like=True, gc=False):
     """Events of one type, oldest first. `data` is empty or as long as `times`.
 
     `dropped` is the time of the newest event that is no longer remembered: a count from before it is `at least`.
@@ -80,6 +80,12 @@ def join(mine: dict[str, Track], other: dict[str, Track], keep: int) -> None:
         own.total = total
         if dropped:
             own.dropped = max([*dropped, *([own.dropped] if own.dropped else [])])
+
+
+def until(track: Track, moment: datetime) -> Track:
+    """The track as if what happened later than `moment` had not come."""
+    place = track.after(moment)
+    return Track(track.total - len(track.times) + place, track.times[:place], track.data[:place], track.dropped)
 
 
 def project(data: Json, paths: Iterable[tuple[str, ...]]) -> Json:

@@ -1,85 +1,133 @@
-"""Whether an event meets the trigger of a scenario, with what was found."""
+"""Whether an event meets the trigger of a scenario, and with what was found."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from libs.domain.engine.learn import interest, product_id, product_of
 from libs.domain.engine.program import Program
-from libs.domain.engine.state import Count, Happened
+from libs.domain.engine.state import Considered, Count, Happened
+from libs.domain.engine.tracks import until
 from libs.domain.engine.turn import Turn
 from libs.domain.money import decimal
 from libs.domain.scenario import model
-from libs.domain.scenario.match import Found, holds, judge, lookup, past
+from libs.domain.scenario.guards import compared
+from libs.domain.scenario.match import Found, holds, judge, lookup, past, renamed
 
 Verdict = tuple[bool, list[Found]]
+Json = dict[str, Any]
+NOT_MET = "conditions not met"
+FLAT = "\N{MIDDLE DOT}"
+"""Stands for the dots of a path whose value was kept by itself."""
 
 
 @dataclass(slots=True)
 class Asking:
     """One event, while scenarios are asked whether it meets their triggers.
 
-    `counted` are the counters (of `nth`) that have counted it, `verdicts` what was found of conditions that several
+    `counted` are the counters (of `nth`) that have counted it, `verdicts` what became of conditions that several
     scenarios share.
     """
 
     event: Happened
-    scope: dict[str, Any]
+    scope: Json
     counted: set[str] = field(default_factory=set)
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    verdicts: dict[int, bool] = field(default_factory=dict)
 
 
-def met(turn: Turn, program: Program, asking: Asking) -> Verdict:
-    """Whether the trigger is met, with what was found."""
+def met(turn: Turn, program: Program, asking: Asking) -> bool:
+    """Whether the trigger is met. Asked once for an event: it counts."""
     trigger, event = program.on, asking.event
     if isinstance(trigger, model.EventTrigger):
-        known = asking.verdicts.get(program.asking)
-        if known is None:
-            known = asking.verdicts[program.asking] = _event(turn, trigger, asking)
-        if known[0] and trigger.nth is not None:
-            return _nth(turn, program, trigger, event, (known[1], asking.counted))
-        return known
+        verdict = asking.verdicts.get(program.asking)
+        if verdict is None:
+            verdict = not trigger.statuses or _status(trigger, event.data, event.data.get("status")).verdict
+            verdict = verdict and (trigger.where is None or holds(trigger.where, asking.scope, turn.history()))
+            asking.verdicts[program.asking] = verdict
+        return verdict and (trigger.nth is None or _nth(turn, program, trigger, event, asking.counted))
+    return all(one.verdict for one in found(turn, program, asking))
+
+
+def found(turn: Turn, program: Program, asking: Asking) -> list[Found]:
+    """What is found, after `met`; a tag finds nothing: its key in the index is the whole of the trigger."""
+    trigger, event = program.on, asking.event
+    if isinstance(trigger, model.EventTrigger):
+        told = [_status(trigger, event.data, event.data.get("status"))] if trigger.statuses else []
+        told += judge(trigger.where, asking.scope, turn.history())[1] if trigger.where is not None else []
+        return told + _counted(turn, program, trigger, all(one.verdict for one in told))
+    data = event.data
     if isinstance(trigger, model.RfmTrigger):
-        return _rfm(trigger, event)
+        return _rfm(trigger, data.get("from"), data.get("to"))
     if isinstance(trigger, model.SegmentTrigger):
-        wanted = trigger.enters if event.type == "segment.entered" else trigger.leaves
-        return _all([Found("event.segment", event.data.get("segment"), event.data.get("segment") == wanted)])
-    if isinstance(trigger, model.StockTrigger):
-        return _all([_interest(turn, event)])
-    if isinstance(trigger, model.PriceTrigger):
-        return _all([_drop(trigger, event), _interest(turn, event)])
-    return True, []  # a tag: its key in the index is the whole of the trigger
+        return [_segment(trigger, event.type, data.get("segment"))]
+    if isinstance(trigger, model.StockTrigger | model.PriceTrigger):
+        product, told_of = product_id(event), product_of(event)
+        why = interest(turn.profile, product) if product else None
+        return _product(trigger, product, why, told_of.get("price"), told_of.get("old_price"))
+    return []
 
 
-def _all(found: list[Found]) -> Verdict:
-    return all(one.verdict for one in found), found
+def recall(turn: Turn, program: Program, key: str, seen: Considered) -> Verdict | None:
+    """What `met` and `found` said of an event that was considered, or would have; None when too little was kept."""
+    trigger, kept = program.on, seen.kept
+    if isinstance(trigger, model.RfmTrigger):
+        told = _rfm(trigger, kept.get("event.from"), kept.get("event.to"))
+    elif isinstance(trigger, model.SegmentTrigger):
+        told = [_segment(trigger, key, kept.get("event.segment"))]
+    elif isinstance(trigger, model.StockTrigger | model.PriceTrigger):
+        if "product" not in kept:
+            return None
+        told = _product(trigger, kept["product"], kept["interest"], kept["price"], kept["before"])
+    elif isinstance(trigger, model.EventTrigger):
+        if any(one.path not in kept for one in compared(trigger.where)):
+            return None
+        told = []
+        if trigger.statuses:
+            told = [_status(trigger, {"order": {"status": kept.get("event.order.status")}}, kept.get("event.status"))]
+        verdict = all(one.verdict for one in told)
+        if trigger.where is not None:
+            holds_too, rest = _recall_where(turn, trigger.where, seen)
+            verdict, told = verdict and holds_too, told + rest
+        told += _counted(turn, program, trigger, verdict)
+        return verdict and (trigger.nth is None or told[-1].verdict), told
+    else:
+        told = []
+    return all(one.verdict for one in told), told
 
 
-def _event(turn: Turn, trigger: model.EventTrigger, asking: Asking) -> Verdict:
-    event = asking.event
-    found: list[Found] = []
-    verdict = True
-    if trigger.statuses:
-        told = lookup(event.data, "order.status")
-        told = event.data.get("status") if told is None else told
-        verdict = told is not None and str(told) in trigger.statuses
-        found.append(Found("event.order.status", told, verdict))
-    if trigger.where is not None:
-        holds_too, rest = judge(trigger.where, asking.scope, turn.history())
-        found += rest
-        verdict = verdict and holds_too
-    return verdict, found
+def _recall_where(turn: Turn, where: model.Condition, seen: Considered) -> Verdict:
+    """Judge a condition by the values that were kept, and by the past as it was then."""
+    scope = {path.replace(".", FLAT): value for path, value in seen.kept.items()}
+    then = max(seen.now, seen.at)
+    tracks = {type: until(track, then) for type, track in turn.profile.tracks.items()}
+    scope |= {"zone": seen.kept.get("zone") or turn.zone(), "key": None}
+    verdict, told = judge(renamed(where, FLAT), scope, replace(turn.history(), now=seen.now, tracks=tracks))
+    return verdict, [Found(one.path.replace(FLAT, "."), one.found, one.verdict) for one in told]
 
 
-def _nth(
-    turn: Turn, program: Program, trigger: model.EventTrigger, event: Happened, known: tuple[list[Found], set[str]]
-) -> Verdict:
+def _status(trigger: model.EventTrigger, data: Json, other: Any) -> Found:
+    told = lookup(data, "order.status")
+    told = other if told is None else told
+    return Found("event.order.status", told, told is not None and str(told) in trigger.statuses)
+
+
+def _counted(turn: Turn, program: Program, trigger: model.EventTrigger, counts: bool) -> list[Found]:
+    """Of a trigger with `nth`, when all else is met: how many there have been."""
+    count = turn.profile.counts.get(program.counter) if trigger.nth is not None and counts else None
+    return [] if count is None else [Found(f"nth({trigger.event})", count.seen, count.seen == trigger.nth)]
+
+
+def _segment(trigger: model.SegmentTrigger, type: str, told: Any) -> Found:
+    wanted = trigger.enters if type == "segment.entered" else trigger.leaves
+    return Found("event.segment", told, told == wanted)
+
+
+def _nth(turn: Turn, program: Program, trigger: model.EventTrigger, event: Happened, counted: set[str]) -> bool:
     """Count; met by the one that makes it `nth`.
 
     That is the n-th to arrive. When it is not the last of them by its time, the last of them is what the scenario
     is entered by (`nth_event`). One that comes still later is one too many, whatever its time.
     """
-    found, counted = known
     count = turn.profile.counts.get(program.counter)
     if count is None:
         count = turn.profile.counts[program.counter] = Count(_before(turn, trigger, event))
@@ -90,8 +138,7 @@ def _nth(
             count.latest = None
         elif count.latest is None or count.latest.time <= event.time:
             count.latest = event
-    verdict = count.seen == trigger.nth
-    return verdict, [*found, Found(f"nth({trigger.event})", count.seen, verdict)]
+    return count.seen == trigger.nth
 
 
 def nth_event(turn: Turn, program: Program, event: Happened) -> Happened:
@@ -122,22 +169,24 @@ def _before(turn: Turn, trigger: model.EventTrigger, event: Happened) -> int:
     return seen
 
 
-def _rfm(trigger: model.RfmTrigger, event: Happened) -> Verdict:
-    told = event.data
-    found = [Found("event.from", told.get("from"), not trigger.left or told.get("from") in trigger.left)]
-    found.append(Found("event.to", told.get("to"), not trigger.to or told.get("to") in trigger.to))
-    return _all(found)
+def _rfm(trigger: model.RfmTrigger, left: Any, to: Any) -> list[Found]:
+    return [
+        Found("event.from", left, not trigger.left or left in trigger.left),
+        Found("event.to", to, not trigger.to or to in trigger.to),
+    ]
 
 
-def _interest(turn: Turn, event: Happened) -> Found:
-    product = product_id(event)
-    why = interest(turn.profile, product) if product else None
-    return Found(f"product {product or '?'}", why or "not asked for, wished, viewed or in a cart", why is not None)
+def _product(
+    trigger: model.StockTrigger | model.PriceTrigger, product: str | None, why: str | None, price: Any, before: Any
+) -> list[Found]:
+    """By how much it is cheaper, where that matters, and why the product matters to the profile."""
+    told = [_drop(trigger, price, before)] if isinstance(trigger, model.PriceTrigger) else []
+    found_why = why or "not asked for, wished, viewed or in a cart"
+    return [*told, Found(f"product {product or '?'}", found_why, why is not None)]
 
 
-def _drop(trigger: model.PriceTrigger, event: Happened) -> Found:
-    product = product_of(event)
-    now, before = decimal(product.get("price")), decimal(product.get("old_price"))
+def _drop(trigger: model.PriceTrigger, price: Any, old: Any) -> Found:
+    now, before = decimal(price), decimal(old)
     wanted = Decimal(trigger.drops.strip().rstrip("%").strip())
     if now is None or before is None or before <= 0:
         return Found("price drop", None, False)

@@ -1,10 +1,11 @@
 """One turn: a profile, a moment, and what is decided in it."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
@@ -14,8 +15,7 @@ Programs = Registry
 """The published scenarios, as rules knows them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Schedule (or cancel) a wake-up call. `enrolment` is what it is for: an enrolment or a watch."""
 
     step: str
@@ -25,8 +25,7 @@ class Call:
     traceparent: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that shall be sent. Of several in one turn that with the highest `priority` goes first."""
 
     message: str
@@ -46,11 +45,10 @@ class Request:
     contacts_at: dict[str, int]
     traceparent: str | None
     priority: int = 50
-    arms: Mapping[str, str] = field(default_factory=dict)
+    arms: dict[str, str] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that a scenario did, to which others may react in the same turn.
 
     `added` and `removed` are the tags that it changed; `depth` is how many such things led to it.
@@ -62,16 +60,14 @@ class Told:
     depth: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that the platform itself found out, to be told to everybody. `id` is derived from what it is about."""
 
     id: str
     event: Happened
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An enrolment that goes on when all have reacted, unless that ended it or made it begin anew."""
 
     enrolment: Enrolment
@@ -79,13 +75,13 @@ class Resumed:
     depth: int
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Turn:
     """What a decision may look at, and what it decides.
 
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
-    document lets go of.
+    document lets go of. `index` is what is known of the shop.
     """
 
     shop: str
@@ -102,6 +98,10 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
+    index: Shop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = self.programs.shop(self.shop)
 
     def ask(self, call: Call) -> None:
         """Schedule a call."""
@@ -116,11 +116,6 @@ class Turn:
         else:
             self.sums["steps.cancelled"] += 1
             self.cancel.append(call)
-
-    @property
-    def index(self) -> Shop:
-        """What is known of the shop."""
-        return self.programs.shop(self.shop)
 
     def zone(self) -> str:
         """The customer's IANA zone."""

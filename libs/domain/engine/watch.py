@@ -212,7 +212,7 @@ def _fire(turn: Turn, program: Program, known: Watch, aim: Aim) -> None:
         kind = "inactive" if isinstance(program.on, InactiveTrigger) else "date"
         event = Happened(kind, aim.due, ids.derive(kind, _id(turn, known), aim.name), {kind: aim.date})
     path = program.on.date if isinstance(program.on, DateTrigger) else "last activity"
-    enter(turn, program, event, known.key, [Found(path, aim.date, True)])
+    enter(turn, program, event, known.key, lambda: [Found(path, aim.date, True)])
     if isinstance(program.on, DateTrigger) and program.on.every:
         _refresh(turn, program, known.key, known.trigger)
 

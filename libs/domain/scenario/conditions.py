@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import time, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from libs.domain.scenario.source import Finding, Source
 
 ROOTS = ("event", "profile", "cart", "order", "rfm", "key")
 PATH = re.compile(r"[a-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*")
+NO_CONDITION = ("a condition is a mapping", "`{event.cart.value: {gte: 50}}`")
 MOVING = ("gt", "gte", "lt", "lte")
 """Operators whose value may be `now` or `today`, with a length of time added or taken away."""
 MEANT = re.compile(r"(now|today)\s*[+-].*")
@@ -31,26 +32,43 @@ SENT = re.compile(r"sent\(([A-Za-z0-9_-]+)\)")
 
 
 class ConditionReader:
-    """Collects findings while it reads."""
+    """Collects findings while it reads.
+
+    Those in `outdated` are of forms that an earlier version of the platform took. What is published today is refused
+    for them; what was published then is read as it was read then (I8).
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.findings: list[Finding] = []
+        self.outdated: set[Finding] = set()
 
     def error(self, path: str, message: str, hint: str = "") -> None:
         self.findings.append(self.source.finding(path, message, hint))
+
+    def once(self, path: str, message: str, hint: str = "") -> None:
+        """An error of a form that was taken once."""
+        self.error(path, message, hint)
+        self.outdated.add(self.findings[-1])
+
+    @property
+    def refused(self) -> list[Finding]:
+        """The findings for which a text is none of any version."""
+        return [one for one in self.findings if one not in self.outdated]
 
     def nearest(self, word: str, words: Iterable[str]) -> str:
         """`did you mean …?`, or nothing."""
         close = difflib.get_close_matches(word, list(words), 1)
         return f"did you mean `{close[0]}`?" if close else ""
 
-    def known(self, path: str, value: dict[str, Any], names: Iterable[str]) -> None:
+    def known(self, path: str, value: dict[str, Any], names: Iterable[str], once: Container[str] = ()) -> None:
+        """`once` were passed over, once, as if they were not there."""
         names = tuple(names)
         for name in value:
             if name not in names:
                 hint = self.nearest(name, names) or f"one of: {', '.join(names)}"
-                self.error(f"{path}/{name}".lstrip("/"), f"{name} is not known here", hint)
+                tell = self.once if name in once else self.error
+                tell(f"{path}/{name}".lstrip("/"), f"{name} is not known here", hint)
 
     def text(self, path: str, value: Any) -> str:
         if isinstance(value, str):
@@ -64,15 +82,15 @@ class ConditionReader:
         return [self.text(f"{path}/{index}", item) for index, item in enumerate(items)]
 
     def some(self, path: str, value: Any) -> list[str]:
-        """One text, or a list of at least one; none of them empty."""
+        """One text, or a list of at least one; none of them empty. What names nothing was once left out."""
         items = value if isinstance(value, list) else [value]
         found = self.texts(path, value)
         for index, item in enumerate(items):
             if item is None or item == "":
-                self.error(f"{path}/{index}", "nothing is named here", "leave it out, or name something")
+                self.once(f"{path}/{index}", "nothing is named here", "leave it out, or name something")
         if not items:
-            self.error(path, "nothing is named here", "leave it out, or name something")
-        return found
+            self.once(path, "nothing is named here", "leave it out, or name something")
+        return [text for text in found if text]
 
     def integer(self, path: str, value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -110,7 +128,7 @@ class ConditionReader:
         text = self.text(where, value)
         root = text.partition(".")[0]
         if value is None or value == "":
-            self.error(where, "this must be a path", "for example `event.cart.id`")
+            self.once(where, "this must be a path", "for example `event.cart.id`")
         elif text and (not PATH.fullmatch(text) or root not in ROOTS):
             hint = self.nearest(root, ROOTS) or f"a path begins with one of: {', '.join(ROOTS)}"
             self.error(where, f"{text} is no path", hint)
@@ -120,16 +138,20 @@ class ConditionReader:
         """The type of an event; whether there is such a type, lint says."""
         text = self.text(path, value)
         if not text and (value is None or isinstance(value, str)):
-            self.error(path, "this must name an event", "for example `order.placed`")
+            self.once(path, "this must name an event", "for example `order.placed`")
         return text
 
     def optional(self, path: str, value: dict[str, Any], name: str) -> Condition | None:
         """The condition under `name`, None where there is none. One that is there and says nothing is an error."""
-        return self.condition(f"{path}/{name}", value[name]) if name in value else None
+        if value.get(name):
+            return self.condition(f"{path}/{name}", value[name])
+        if name in value:
+            self.once(f"{path}/{name}", *NO_CONDITION)
+        return None
 
     def condition(self, path: str, value: Any) -> Condition | None:
         if not isinstance(value, dict) or not value:
-            self.error(path, "a condition is a mapping", "`{event.cart.value: {gte: 50}}`")
+            self.error(path, *NO_CONDITION)
             return None
         parts: list[Condition] = []
         for name, told in value.items():
@@ -146,7 +168,7 @@ class ConditionReader:
             found = [self.condition(f"{path}/{index}", item) for index, item in enumerate(items)]
             kept = tuple(one for one in found if one is not None)
             if not items:
-                self.error(path, f"{name} of nothing", "leave it out, or list conditions")
+                self.once(path, f"{name} of nothing", "leave it out, or list conditions")
             return All(of=kept) if name == "all" else AnyOf(of=kept)
         if name == "not":
             inner = self.condition(path, told)
@@ -164,7 +186,7 @@ class ConditionReader:
                 self.error(f"{path}/{op}", f"{op} takes a list", f"`{{{op}: [a, b]}}`")
                 return None
         if not told:
-            self.error(path, f"{name} is compared with nothing", f"`{{{name}: {{gte: 50}}}}`")
+            self.once(path, f"{name} is compared with nothing", f"`{{{name}: {{gte: 50}}}}`")
         if not compared:
             return None
         return compared[0] if len(compared) == 1 else All(of=tuple(compared))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import structs
 
 from libs.domain.money import decimal
 from libs.domain.scenario.durations import months_on
@@ -24,6 +25,9 @@ ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
 }
+
+
+NUMERIC = (str, int, float, Decimal)
 
 
 class Track(Protocol):
@@ -63,7 +67,7 @@ class History:
     sent: Mapping[str, datetime] = field(default_factory=dict)
 
 
-class Found(msgspec.Struct, array_like=True, frozen=True):
+class Found(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One comparison: the value at the path, and the verdict."""
 
     path: str
@@ -75,7 +79,7 @@ def lookup(scope: Scope, path: str) -> Any:
     """The value at a dotted path, None where it is missing."""
     value: Any = scope
     for part in path.split("."):
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):
             value = value.get(part)
         elif isinstance(value, Sequence) and not isinstance(value, str) and part.isdigit():
             value = value[int(part)] if int(part) < len(value) else None
@@ -175,7 +179,7 @@ def _ordered(op: str, found: Any, wanted: Any, scope: Scope) -> bool:
     compared = ORDERED[op]
     if isinstance(found, bool) or isinstance(wanted, bool):
         return op in ("eq", "ne") and compared(found, wanted)
-    if isinstance(found, str | int | float | Decimal) and isinstance(wanted, str | int | float | Decimal):
+    if isinstance(found, NUMERIC) and isinstance(wanted, NUMERIC):
         left, right = _number(found), _number(wanted)
         if left is not None and right is not None:
             return compared(left, right)
@@ -237,6 +241,37 @@ def known_zone(name: str) -> ZoneInfo | None:
 def zone(name: Any) -> ZoneInfo:
     """The IANA zone of that name, UTC where there is none."""
     return (known_zone(str(name)) if name else None) or ZoneInfo("UTC")
+
+
+def is_dated(value: Any) -> bool:
+    """Whether comparing with it may ask for the customer's zone."""
+    return isinstance(value, Relative) or (isinstance(value, str) and value[4:5] == "-")
+
+
+def renamed(condition: Condition, joint: str) -> Condition:
+    """The same condition of a scope that has each value under its whole path, `joint` for every dot.
+
+    Past events stay as they are.
+    """
+    if isinstance(condition, Compare):
+        return structs.replace(condition, path=condition.path.replace(".", joint))
+    if isinstance(condition, Not):
+        return Not(of=renamed(condition.of, joint))
+    if isinstance(condition, All | AnyOf):
+        return structs.replace(condition, of=tuple(renamed(part, joint) for part in condition.of))
+    where = condition.where
+    return condition if where is None else structs.replace(condition, where=_renamed_past(where, joint))
+
+
+def _renamed_past(where: Condition, joint: str) -> Condition:
+    """Within `happened`, where `event` is the one of the past."""
+    if isinstance(where, Compare) and where.path.partition(".")[0] == "event":
+        return where
+    if isinstance(where, Not):
+        return Not(of=_renamed_past(where.of, joint))
+    if isinstance(where, All | AnyOf):
+        return structs.replace(where, of=tuple(_renamed_past(part, joint) for part in where.of))
+    return renamed(where, joint)
 
 
 def _count(condition: Happened, scope: Scope, history: History | None) -> tuple[int, bool]:

@@ -28,11 +28,14 @@ FIELDS = (
     *("kurant", "id", "name", "description", "purpose", "legal_basis", "priority"),
     *("trigger", "key", "again", "restart", "exit", "window", "steps"),
 )
+WAITS = ("for", "at", "until", "days", "before", "after")
+ALL_DAY = ["00:00", "24:00"]
+TWO_TIMES = ("between has two times", '`["09:00", "20:00"]`')
 VERBS = ("wait", "send", "if", "until", "split", "tag", "untag", "set", "webhook", "exit")
 CHANNELS = ("email", "sms", "push", "whatsapp", "viber")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
-__all__ = ["TRIGGERS", "Finding", "ScenarioError", "parse", "parse_with_source"]
+__all__ = ["TRIGGERS", "Finding", "ScenarioError", "parse", "parse_published", "parse_with_source"]
 
 
 def parse(text: str, file: str = "scenario.yaml") -> Scenario:
@@ -48,6 +51,18 @@ def parse_with_source(text: str, file: str = "scenario.yaml") -> tuple[Scenario,
     if reader.findings or scenario is None:
         raise ScenarioError(reader.findings)
     return scenario, source
+
+
+def parse_published(text: str) -> Scenario:
+    """A version that was published, also with what is refused of new ones today: read as it was when it was taken.
+
+    What no version knows is refused still: a newer one may have published it.
+    """
+    reader = _Reader(read(text, "scenario.yaml"))
+    scenario = reader.scenario()
+    if scenario is None:
+        raise ScenarioError(reader.refused or reader.findings)
+    return scenario
 
 
 class _Reader(TriggerReader):
@@ -81,7 +96,7 @@ class _Reader(TriggerReader):
             window=self.window(value["window"]) if value.get("window") is not None else None,
             steps=self.steps("steps", value.get("steps") or []),
         )
-        return None if self.findings else scenario
+        return None if self.refused else scenario
 
     def again(self, value: Any) -> timedelta | Literal["never"] | None:
         if value in (None, "always"):
@@ -109,16 +124,19 @@ class _Reader(TriggerReader):
             self.error("window", "a window is a mapping", '`{between: ["09:00", "20:00"]}`')
             return None
         self.known("window", value, ("between", "days", "holidays"))
-        between = value.get("between", ["00:00", "24:00"])
+        between = value.get("between", ALL_DAY)
+        if not between:
+            self.once("window/between", *TWO_TIMES)
+            between = ALL_DAY
         if not isinstance(between, list) or len(between) != 2:
-            self.error("window/between", "between has two times", '`["09:00", "20:00"]`')
+            self.error("window/between", *TWO_TIMES)
             return None
         opens = self.clock("window/between/0", between[0])
         closes = None if between[1] == "24:00" else self.clock("window/between/1", between[1])
         return Window(
             opens=opens,
             closes=closes,
-            days=self.days("window/days", value["days"]) if "days" in value else DAYS,
+            days=(self.days("window/days", value["days"]) if "days" in value else ()) or DAYS,
             skip_holidays=value.get("holidays") == "skip",
         )
 
@@ -143,8 +161,8 @@ class _Reader(TriggerReader):
         if verb in ("tag", "untag", "set", "webhook"):
             return self._act(path, cast(Literal["tag", "untag", "set", "webhook"], verb), value)
         if verb == "exit":
-            self.error(path, "exit stands by itself", "`- exit`")
-            return None
+            self.once(path, "exit stands by itself", "`- exit`")
+            return Stop(path=path)
         return cast(Step | None, getattr(self, f"_{verb}")(path, value))
 
     def _act(self, path: str, verb: Literal["tag", "untag", "set", "webhook"], value: dict[str, Any]) -> Act | None:
@@ -176,19 +194,19 @@ class _Reader(TriggerReader):
         if not isinstance(told, dict):
             return self._wait_for(path, where, told, None)
         if "for" in told:
-            self.known(where, told, ("for", "at"))
+            self.known(where, told, ("for", "at"), WAITS)
             at = self.clock(f"{where}/at", told["at"]) if "at" in told else None
             return self._wait_for(path, f"{where}/for", told["for"], at)
         if "until" not in told:
-            self.known(where, told, ("for", "at", "until", "days", "before", "after"))
+            self.known(where, told, WAITS)
             self.error(where, "a wait needs `for` or `until`", "`wait: 3d`")
             return None
         until = told["until"]
         if clock(until) is not None:
-            self.known(where, told, ("until", "days"))
+            self.known(where, told, ("until", "days"), WAITS)
             chosen = self.days(f"{where}/days", told["days"]) if "days" in told else ()
             return Wait(path=path, until=clock(until), days=chosen)
-        self.known(where, told, ("until", "before", "after"))
+        self.known(where, told, ("until", "before", "after"), WAITS)
         before, after, by_calendar = self._around(where, told)
         return Wait(
             path=path,
@@ -215,23 +233,29 @@ class _Reader(TriggerReader):
         return Send(
             path=path,
             message=self.text(f"{path}/send", value["send"]),
-            channels=tuple(channels),
+            channels=tuple(channels or ["email"]),
             late=self.duration(f"{path}/late", value["late"]) if "late" in value else None,
             condition=self.optional(path, value, "if"),
             coupon=self._coupon(f"{path}/coupon", value["coupon"]) if "coupon" in value else None,
         )
 
     def _coupon(self, path: str, told: Any) -> dict[str, Any] | None:
+        """What a coupon says was once not looked at."""
+        before = len(self.findings)
+        self._check_coupon(path, told)
+        self.outdated.update(self.findings[before:])
+        return told if isinstance(told, dict) else None
+
+    def _check_coupon(self, path: str, told: Any) -> None:
         if not isinstance(told, dict) or not isinstance(told.get("pool"), str):
             self.error(path, "a coupon names its pool", "`coupon: {pool: autumn, valid: 72h}`")
         if not isinstance(told, dict):
-            return None
+            return
         self.known(path, told, ("pool", "valid", "only_for"))
         if "valid" in told:
             self.duration(f"{path}/valid", told["valid"])
         if "only_for" in told:
             self.path(f"{path}/only_for", told["only_for"])
-        return told
 
     def _if(self, path: str, value: dict[str, Any]) -> If | None:
         self.known(path, value, ("if", "then", "else"))
@@ -267,7 +291,7 @@ class _Reader(TriggerReader):
         if not isinstance(told, dict) or not isinstance(told.get("arms"), dict):
             self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
             return None
-        self.known(f"{path}/split", told, ("name", "arms"))
+        self.known(f"{path}/split", told, ("name", "arms"), told)
         arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
         self.known(path, value, ("split", *arms))
         if not told.get("name"):

@@ -23,6 +23,15 @@ def parse_segment(text: str, file: str = "segment.yaml") -> Segment:
     return parse_segment_with_source(text, file)[0]
 
 
+def parse_published_segment(text: str) -> Segment:
+    """A version that was published, read as it was when it was taken (`parse_published`)."""
+    reader = _Reader(read(text, "segment.yaml"))
+    segment = reader.segment()
+    if segment is None:
+        raise ScenarioError(reader.refused or reader.findings)
+    return segment
+
+
 def parse_segment_with_source(text: str, file: str = "segment.yaml") -> tuple[Segment, Source]:
     """The segment and where its nodes stand, for lint."""
     source = read(text, file)
@@ -57,7 +66,7 @@ class _Reader(ConditionReader):
         self.text("description", value.get("description"))
         told = value.get("condition")
         condition = self.condition("condition", told) if told not in (None, {}) else None
-        if self.findings or condition is None:
+        if self.refused or condition is None:
             return None
         return Segment(id=id, name=name, condition=condition)
 

@@ -117,7 +117,7 @@ class TriggerReader(ConditionReader):
         if isinstance(told[name], list):
             self.error(f"{path}/{name}", "only one can be named here")
             return None
-        return self.some(f"{path}/{name}", told[name])[0]
+        return next(iter(self.some(f"{path}/{name}", told[name])), None)
 
     def _rfm_trigger(self, value: dict[str, Any]) -> RfmTrigger:
         told = self._told("rfm", value, ("from", "to"), "rfm: {from: [loyal], to: [at-risk]}")

@@ -43,21 +43,21 @@ def install(app: FastAPI, parts: Parts, consents: Consents, names: Mapping[str, 
         ("/p", "preferences", doors.prefer),
     )
     for path, name, page in pages_:
-        for methods in (["GET", "HEAD"], ["POST"]):
+        for method in ("GET", "HEAD", "POST"):
             app.add_api_route(
                 f"{path}/{{token}}",
                 page,
-                methods=methods,
+                methods=[method],
                 response_class=HTMLResponse,
                 tags=["customers"],
-                **_described(name, methods[0]),
+                **_described(name, method),
             )
 
 
 def _described(name: str, method: str) -> dict[str, Any]:
     """Pages answer errors as pages too."""
     given: dict[int, Content | None] = {200: html(), 404: html(), 503: html()}
-    if method == "GET":
+    if method != "POST":
         return door(scope=None, gives=given)
     form = json(FORMS[name], media="application/x-www-form-urlencoded")
     return door(scope=None, gives=given | {422: html()} if name == "preferences" else given, takes=form, optional=True)

@@ -45,7 +45,8 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
 
     for kind in (handlers.SCENARIO, handlers.SEGMENT):
         _install_publish(app, parts, peers, tell, kind)
-        _install_registry(app, parts, peers, tell, kind)
+        _install_registry(app, parts, kind)
+        _install_verbs(app, parts, peers, tell, kind)
     api_keys.install(app, parts, keys)
     views.install(app, parts, peers)
     sums.install(app, parts, peers)
@@ -90,7 +91,7 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
         }
 
 
-def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
+def _install_registry(app: FastAPI, parts: Parts, kind: Kind) -> None:
     @app.get(f"/v1/{kind.plural}", tags=[kind.plural], **door(scope="read", gives={200: json([LISTED])}, errors=(422,)))
     async def listed(request: Request, shop: str | None = None) -> list[dict[str, Any]]:
         """Those of the shop, each with its current version and its state."""
@@ -122,6 +123,8 @@ def _install_registry(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind
             files = await store.files(connection, ref, chosen)
         return {**found, "shop": own, "versions": versions, "files": files}
 
+
+def _install_verbs(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
     @app.post(
         f"/v1/{kind.plural}/{{id}}/{{verb}}",
         tags=[kind.plural],

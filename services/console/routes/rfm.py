@@ -1,6 +1,6 @@
 """The doors of RFM: a shop's rules, how it stands, its customers, why one is where he is, and a run at once."""
 
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True):
 def install(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None:
     """Add the routes."""
     _install_rules(app, parts, peers, tell)
+    _install_customers(app, parts, peers)
     _install_runs(app, parts, peers)
 
 
@@ -81,17 +82,26 @@ def _install_rules(app: FastAPI, parts: Parts, peers: Peers, tell: Tell) -> None
         return {"shop": own, "version": chosen, "versions": versions, "text": files[RFM.main]}
 
 
-def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
-    async def ask(request: Request, scope: str, method: str, path: str, shop: str | None, **more: str | None) -> Any:
+class Ask(Protocol):
+    """Asks rules."""
+
+    async def __call__(
+        self, request: Request, scope: str, method: str, path: str, shop: str | None, **more: str | None
+    ) -> Any:
         """What rules says, of the caller's shop alone (I9)."""
+        ...
+
+
+def _asking(parts: Parts, peers: Peers) -> Ask:
+    async def ask(request: Request, scope: str, method: str, path: str, shop: str | None, **more: str | None) -> Any:
         own = shop_of(await parts.gate.caller(request, scope), shop)
         return await peers.ask("rules", method, path, params={"shop": own, **more})
 
-    @app.get("/v1/rfm", tags=["rfm"], **door(scope="read", gives={200: json(examples.RFM_STANDS)}, errors=(422,)))
-    async def stands(request: Request, shop: str | None = None) -> dict[str, Any]:
-        """The last run: when, by which rules and cut points, how many customers in which segment."""
-        found: dict[str, Any] = await ask(request, "read", "GET", "/v1/rfm", shop)
-        return found
+    return ask
+
+
+def _install_customers(app: FastAPI, parts: Parts, peers: Peers) -> None:
+    ask = _asking(parts, peers)
 
     @app.get(
         "/v1/rfm/customers",
@@ -126,6 +136,16 @@ def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
             raise Problem(422, "give either email or profile")
         asked = await peers.resolve(own, "email", email) if email is not None else str(profile)
         found: dict[str, Any] = await ask(request, "read", "GET", "/v1/rfm/explain", own, profile=asked)
+        return found
+
+
+def _install_runs(app: FastAPI, parts: Parts, peers: Peers) -> None:
+    ask = _asking(parts, peers)
+
+    @app.get("/v1/rfm", tags=["rfm"], **door(scope="read", gives={200: json(examples.RFM_STANDS)}, errors=(422,)))
+    async def stands(request: Request, shop: str | None = None) -> dict[str, Any]:
+        """The last run: when, by which rules and cut points, how many customers in which segment."""
+        found: dict[str, Any] = await ask(request, "read", "GET", "/v1/rfm", shop)
         return found
 
     @app.post(

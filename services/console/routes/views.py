@@ -18,12 +18,11 @@ MOST_ROWS = "1000"
 
 def install(app: FastAPI, parts: Parts, peers: Peers) -> None:
     """Add the routes."""
+    _install_outbox(app, parts, peers)
+    _install_customers(app, parts, peers)
 
-    async def rows(shop: str, profile: str) -> list[dict[str, Any]]:
-        params = {"shop": shop, "profile": profile, "limit": MOST_ROWS}
-        found: list[dict[str, Any]] = await peers.ask("dispatch", "GET", "/v1/outbox", params=params)
-        return found
 
+def _install_outbox(app: FastAPI, parts: Parts, peers: Peers) -> None:
     @app.get("/v1/outbox", tags=["messages"], **door(scope="read", gives={200: json([examples.OUTBOX])}, errors=(422,)))
     async def outbox(
         request: Request,
@@ -40,6 +39,13 @@ def install(app: FastAPI, parts: Parts, peers: Peers) -> None:
             "channel": channel,
             "limit": str(limit) if limit is not None else None,
         }
+        found: list[dict[str, Any]] = await peers.ask("dispatch", "GET", "/v1/outbox", params=params)
+        return found
+
+
+def _install_customers(app: FastAPI, parts: Parts, peers: Peers) -> None:
+    async def rows(shop: str, profile: str) -> list[dict[str, Any]]:
+        params = {"shop": shop, "profile": profile, "limit": MOST_ROWS}
         found: list[dict[str, Any]] = await peers.ask("dispatch", "GET", "/v1/outbox", params=params)
         return found
 

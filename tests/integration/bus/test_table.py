@@ -65,3 +65,15 @@ async def test_polls_without_records_do_not_make_it_complete(kafka: str) -> None
 
     found = await completed(kafka, topic, Slow(kafka, name="test", group=None))
     assert [record.offset for record in found] == list(range(20))
+
+
+async def test_who_waits_is_let_go_when_it_ends_before_it_is_complete(kafka: str) -> None:
+    """Else a service that is asked to stop while it starts would never end."""
+    topic = await table_topic(kafka, 1)
+    table, stop = Table(name="test", topic=topic, bootstrap=kafka, apply=lambda record: None), asyncio.Event()
+    waiting = asyncio.create_task(table.wait_complete())
+    stop.set()
+    async with asyncio.timeout(10):
+        await table.run(stop)
+        assert await waiting is False
+        assert await table.wait_complete() is False

@@ -194,6 +194,21 @@ async def test_who_may_ask(bench: Bench, http: httpx.AsyncClient) -> None:
         assert (await http.get(path, headers={"Authorization": ""})).status_code == 401
 
 
+async def test_the_key_of_a_shop_counts_its_own_messages_alone(bench: Bench, http: httpx.AsyncClient) -> None:
+    """I9: also no lag, which is of all shops together."""
+    await bench.consume(request("other"), request("another"), shop="elsewhere")
+    await bench.consume(request("anna"))
+    demo = {"Authorization": "Bearer kurant-demo-key"}
+    ends = {"sent": 0, "suppressed": 0, "failed": 0, "expired": 0, "unknown": 0}
+    assert (await http.get("/v1/audit", headers=demo)).json() == {"messages": ends | {"pending": 1}}
+    assert (await http.get("/v1/status", headers=demo)).json() == {"pending": 1}
+    assert (await http.get("/v1/audit")).json() == {"messages": ends | {"pending": 3}, "lag": 0}
+    assert (await http.get("/v1/audit", params={"shop": "elsewhere"})).json()["messages"]["pending"] == 2
+    assert (await http.get("/v1/status", params={"shop": "elsewhere"})).json() == {"pending": 2, "lag": 0}
+    for path in ("/v1/audit", "/v1/status"):
+        assert (await http.get(path, params={"shop": "elsewhere"}, headers=demo)).status_code == 403
+
+
 async def test_status_and_reports(bench: Bench, http: httpx.AsyncClient) -> None:
     await bench.consume(request("anna"))
     assert (await http.get("/v1/status")).json() == {"lag": 0, "pending": 1}

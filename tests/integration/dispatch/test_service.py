@@ -99,7 +99,7 @@ async def test_a_gateway_that_is_not_there_yet_is_refused_at_the_start(parts: Pa
     await asyncio.to_thread(
         Path(parts.settings.gateways).write_text, "gateways: [{name: sms, kind: smsapi, url: 'https://x'}]"
     )
-    with pytest.raises(Misconfigured, match="smsapi is not available in this version"):
+    with pytest.raises(Misconfigured, match="kind 'smsapi' is not available in this version"):
         await compose(parts)
 
 

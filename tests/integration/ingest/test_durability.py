@@ -10,7 +10,7 @@ from libs.common.bus.records import Outgoing
 from libs.common.errors import Unavailable
 from libs.contracts import topics
 from services.ingest import stream
-from tests.integration.ingest.conftest import Door, Wire, make_door
+from tests.integration.ingest.conftest import SECRETS, Door, Wire, make_door
 
 ANNA = {"email": "anna@example.com"}
 
@@ -40,6 +40,10 @@ async def test_kafka_away_is_202_and_everything_comes_in_order(door: Door) -> No
     assert door.events()[-1][0].id == "a-4"
 
 
+def _service() -> dict[str, str]:
+    return {"Authorization": f"Bearer {SECRETS.service_key()}"}
+
+
 def _key() -> dict[str, str]:
     return {"Authorization": "Bearer kurant-demo-key"}
 
@@ -47,13 +51,13 @@ def _key() -> dict[str, str]:
 async def test_what_is_spilled_is_not_settled(door: Door) -> None:
     """Rules asks this before it judges a wake-up call: a purchase in the spill must not be overtaken."""
     settled = {"spilled": 0, "unread": 0}
-    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled
+    assert (await door.client.get("/v1/settled", headers=_service())).json() == settled
     door.wire.away = True
     await door.take(door.event("order.placed", order={"id": "o-1", "value": "1.00"}, **ANNA))
     door.wire.away = False
-    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled | {"spilled": 1}
+    assert (await door.client.get("/v1/settled", headers=_service())).json() == settled | {"spilled": 1}
     await drain(door)
-    assert (await door.client.get("/v1/settled", headers=_key())).json() == settled
+    assert (await door.client.get("/v1/settled", headers=_service())).json() == settled
     assert (await door.client.get("/v1/settled")).status_code == 401
 
 

@@ -1,6 +1,8 @@
 """Keys: identifiers cannot be read nor compared between shops, tokens cannot be forged, rotation loses nothing."""
 
+import base64
 import hashlib
+import hmac
 from pathlib import Path
 
 import pytest
@@ -72,14 +74,44 @@ def test_what_is_encrypted_opens_after_a_rotation_and_for_its_use_alone(secrets:
             secrets.decrypt(use, broken)
 
 
+GOOD = base64.b64encode(OLD).decode()
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", "keys: []", "keys: [{id: k1, secret: c2hvcnQ=}]", "keys: [{id: k1, secret: '%%%'}]", "[", "keys: 7"],
+    ("text", "says"),
+    [
+        ("", ":1: the file is empty"),
+        ("keys: []", ":1: there must be a list `keys:`"),
+        ("keys: 7", ":1: there must be a list `keys:`"),
+        ("[", ":1: not YAML"),
+        (
+            f"keys:\n  - {{id: k2, secret: '{GOOD}'}}\n  - {{id: k1, secret: c2hvcnQ=}}",
+            ":3: the secret of k1 is no 32 bytes",
+        ),
+        ("keys:\n  - id: k1\n    secret: '%%%'", ":3: the secret of k1 is no 32 bytes"),
+        (f"keys:\n  - secret: '{GOOD}'", ":2: id is missing"),
+        (f"keys:\n  - {{id: a, secret: '{GOOD}'}}\n  - {{id: a, secret: '{GOOD}'}}", ":3: two keys have the id a"),
+    ],
 )
-def test_a_file_that_holds_no_usable_key_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_that_holds_no_usable_key_is_told_by_line(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "secrets.yaml"
     file.write_text(text)
-    with pytest.raises(Misconfigured, match="KURANT_SECRET_FILE"):
+    with pytest.raises(Misconfigured) as told:
         Secrets.load(file)
-    with pytest.raises(Misconfigured, match="KURANT_SECRET_FILE"):
+    assert str(told.value).startswith(f"{file}{says}")
+    assert GOOD not in str(told.value)
+    assert "%%%" not in str(told.value)
+
+
+def test_a_file_that_is_missing_names_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"none\.yaml: no such file; write it, or let KURANT_SECRET_FILE name"):
         Secrets.load(tmp_path / "none.yaml")
+
+
+def test_fingerprints_tell_keys_apart_and_give_nothing_away(secrets: Secrets, rotated: Secrets) -> None:
+    assert rotated.fingerprints() == {"k2": rotated.fingerprints()["k2"], **secrets.fingerprints()}
+    assert secrets.fingerprints() != Secrets({"k1": NEW}).fingerprints()
+    assert Secrets({"a": OLD}).fingerprints()["a"] != Secrets({"b": OLD}).fingerprints()["b"]
+    found = secrets.fingerprints()["k1"]
+    assert len(found) == 32
+    assert found not in (OLD, hashlib.sha256(OLD).digest(), hmac.digest(OLD, b"k1", hashlib.sha256))

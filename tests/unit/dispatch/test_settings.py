@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.errors import Misconfigured
-from services.dispatch.settings import LATER, FileGateway, SmtpGateway, load, read
+from services.dispatch.settings import LATER, FileGateway, SmtpGateway, load, main, read
 
 
 def test_the_example_of_the_interface() -> None:
@@ -37,34 +37,69 @@ def test_a_file_serves_every_channel_or_one() -> None:
 
 @pytest.mark.parametrize("kind", LATER)
 def test_kinds_to_come_are_named(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"gateway x: kind {kind} is not available in this version"):
+    told = rf"gateways\.yaml:1: kind '{kind}' is not available in this version; known: smtp, file"
+    with pytest.raises(Misconfigured, match=told):
         read(f"gateways: [{{name: x, kind: {kind}, url: 'https://x'}}]", {})
+
+
+SMTP = "gateways:\n  - name: x\n    kind: smtp\n    url: "
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "must be a list"),
-        ("gateways: {a: 1}", "must be a list"),
-        ("gateways: [1]", "gateway 1: kind"),
-        ("gateways: [{name: x, kind: pigeon}]", "gateway x: kind must be"),
-        ("gateways: [{name: x, kind: smtp}]", "gateway x: url: Field required"),
-        ("gateways: [{name: x, kind: smtp, url: 'http://x'}]", "smtp://host:port"),
-        ("gateways: [{name: x, kind: smtp, url: 'smtp://h', pol: 3}]", "pol: Extra inputs"),
-        ("gateways: [{name: x, kind: smtp, url: 'smtps://h', starttls: true}]", "starttls does not go"),
-        ("gateways: [{name: x, kind: smtp, url: 'smtp://h', sender: 'nobody'}]", "sender: not a mail address"),
-        ("gateways: [{name: x, kind: smtp, url: '${NO}'}]", "the environment has no NO"),
-        ("gateways: [{name: x, kind: file, path: p}, {name: x, kind: file, path: p}]", "two gateways"),
+        ("", ":1: the file is empty"),
+        ("gateways: {a: 1}", ":1: there must be a list `gateways:`"),
+        ("other: 1\ngateway: []", ":1: there must be a list `gateways:`"),
+        ("gateways: []\nother: 1", ":2: 'other' is not known; known: gateways"),
+        ("gateways:\n  - 1", ":2: a gateway must be a mapping"),
+        ("gateways:\n  - name: x\n    kind: smpt", ":3: kind 'smpt' is not known; known: smtp, file"),
+        ("gateways:\n  - name: x\n    kind: [smtp]", ":3: kind '['smtp']' is not known; known: smtp, file"),
+        ("gateways:\n  - {name: x}", ":2: kind is missing; known: smtp, file"),
+        ("gateways:\n  - {name: x, kind: smtp}", ":2: url is missing"),
+        ("gateways:\n  - {name: 'x y', kind: smtp, url: 'smtp://h'}", ":2: name must be 1 to 40 letters"),
+        (SMTP + "'http://x'", ":4: url must be smtp://host:port or smtps://host:port"),
+        (SMTP + "'smtp://h:port'", ":4: url must be smtp://host:port or smtps://host:port"),
+        (SMTP + "'smtp://['", ":4: url must be smtp://host:port or smtps://host:port"),
+        (SMTP + "'smtp://h'\n    pol: 3", ":5: 'pol' is not known; known: name, kind, url, sender"),
+        (SMTP + "'smtp://h'\n    pool: many", ":5: pool must be a whole number"),
+        (SMTP + "'smtp://h'\n    pool: 0", ":5: pool must be greater than or equal to 1"),
+        (SMTP + "'smtps://h'\n    starttls: true", ":5: starttls does not go with smtps://"),
+        (SMTP + "'smtp://h'\n    sender: nobody", ":5: sender: not a mail address"),
+        (SMTP + "'${NO}'", ":4: the environment has no NO; set it, or write the value here"),
+        (
+            "gateways:\n  - {name: x, kind: file, path: p}\n  - {name: x, kind: file, path: p}",
+            ":3: two gateways have the name x; give this one another",
+        ),
+        ("gateways: [", ":1: not YAML"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_is_named_with_its_line(text: str, told: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
         read(text, {})
+    assert str(caught.value).startswith(f"gateways.yaml{told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_is_in_no_complaint() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        read("gateways:\n  - {name: x, kind: smtp, url: 'http://me:hunter2@h', password: hunter2}", {})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"KURANT_GATEWAYS .*: FileNotFoundError"):
-        load(str(tmp_path / "none.yaml"))
-    (tmp_path / "bad.yaml").write_text("gateways: [")
-    with pytest.raises(Misconfigured, match="ParserError"):
-        load(str(tmp_path / "bad.yaml"))
+    with pytest.raises(Misconfigured, match=r"none\.yaml: no such file; write it, or let KURANT_GATEWAYS name another"):
+        load(tmp_path / "none.yaml")
+
+
+def test_the_check_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateways.yaml"
+    monkeypatch.setenv("KURANT_GATEWAYS", str(file))
+    file.write_text("gateways: []")
+    assert main() == 0
+    file.write_text("gateways: [1]")
+    assert main() == 2
+    assert capsys.readouterr().err.startswith(f"{file}:1: a gateway must be a mapping")
+    monkeypatch.setenv("KURANT_LOG_FORMAT", "xml")
+    assert main() == 2
+    assert capsys.readouterr().err == "KURANT_LOG_FORMAT must be 'json' or 'console'\n"

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.domain.engine import due
-from libs.domain.engine.state import decode, encode, from_builtins
+from libs.domain.engine.state import Profile, decode, encode, from_builtins
 from tests.unit.engine.test_engine import CART
 from tests.unit.engine.world import MONDAY, World, at, scenario, world_of
 
@@ -113,3 +115,33 @@ def test_types_without_end_are_bounded() -> None:
         world.event(f"custom.n{n}", MONDAY + timedelta(seconds=n), {})
     assert len(world.profile.tracks) == 80
     assert "custom.n199" in world.profile.tracks
+
+
+@given(st.lists(st.integers(0, 2**60 - 1), max_size=30, unique=True), st.integers(0, 2**60 - 1))
+def test_what_was_seen_is_known_and_nothing_else(digests: list[int], other: int) -> None:
+    profile = Profile()
+    for digest in digests:
+        profile.see(digest)
+    assert all(profile.saw(digest) for digest in digests)
+    assert profile.saw(other) is (other in digests)
+    assert decode(encode(profile)) == profile == from_builtins(msgspec.to_builtins(profile))
+
+
+def test_a_digest_is_not_found_across_the_border_of_two_others() -> None:
+    profile = Profile()
+    profile.see(int.from_bytes(b"\0aaaaaaa"))
+    profile.see(int.from_bytes(b"\0bbbbbbb"))
+    assert not profile.saw(int.from_bytes(b"aaaaaaa\0"))
+    assert profile.saw(int.from_bytes(b"\0bbbbbbb"))
+
+
+def test_a_list_of_numbers_is_read_and_the_oldest_are_forgotten() -> None:
+    profile = decode(msgspec.msgpack.encode({"seen": list(range(400))}))
+    assert profile.saw(0)
+    profile.see(1_000)
+    assert (profile.saw(0), profile.saw(1), profile.saw(1_000)) == (False, True, True)
+    other = Profile(seen=[1, 5_000])
+    other.see_all(profile)
+    assert all(other.saw(digest) for digest in (1, 3, 399, 1_000, 5_000))
+    assert not other.saw(2)
+    assert len(encode(other)) < 400 * 8 + 20

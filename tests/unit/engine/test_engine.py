@@ -98,9 +98,9 @@ def test_an_exit_older_than_the_trigger_is_none(world: World) -> None:
 def test_conditions_not_met_is_remembered_for_explain(world: World) -> None:
     world.cart("10:00", value="49.99")
     assert world.end() == []
-    judged = world.profile.judged["cart"]
-    assert (judged.entered, judged.because) == (False, "conditions not met")
-    assert [(f.path, f.found, f.verdict) for f in judged.conditions] == [("event.cart.value", "49.99", False)]
+    row = world.explain("cart")
+    assert (row["entered"], row["because"], row["judged_at"]) == (False, "conditions not met", at("10:00").isoformat())
+    assert row["conditions"] == [{"path": "event.cart.value", "found": "49.99", "verdict": False}]
 
 
 def test_an_exit_with_a_condition_is_of_its_own_key(world: World) -> None:

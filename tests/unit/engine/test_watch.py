@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from libs.domain.engine import merge
 from tests.unit.engine.world import MONDAY, World, at, scenario, world_of
@@ -292,7 +293,7 @@ def test_a_late_call_still_finds_them_inactive() -> None:
     world = world_of(INACTIVE)
     world.tell("profile.logged_in", MONDAY)
     call = next(iter(world.calls.values()))
-    world.calls[call.step] = call.__class__(**{**call.__dict__, "due_at": MONDAY + timedelta(days=95)})
+    world.calls[call.step] = structs.replace(call, due_at=MONDAY + timedelta(days=95))
     world.run(MONDAY + timedelta(days=96))
     assert world.names == ["miss-you"]
     assert world.requests[0].due_at == MONDAY + timedelta(days=90)
