@@ -24,6 +24,8 @@ Queue = Literal["messages", "calls"]
 CHANNEL = "kurant_dispatch"
 LOCK = 0x4B554449
 """First half of a worker's advisory lock ("KUDI"); the second is the worker's number."""
+CLAIMING = 0x4B55444943
+"""The lock of who claims ("KUDIC")."""
 STALLED = "5000"
 """Milliseconds after which a claim that its process does not end is ended."""
 ALIVE = 2.0
@@ -127,7 +129,7 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int, 
         rows = await connection.fetch(tables.CLAIM_CALLS, now, limit, worker)
     else:
         async with connection.transaction():
-            await connection.execute(tables.CLAIM_LOCK, LOCK, STALLED)
+            await connection.execute(tables.CLAIM_LOCK, CLAIMING, STALLED)
             rows = await connection.fetch(tables.CLAIM_MESSAGES, now, limit, worker)
     return [
         Job(
@@ -145,7 +147,11 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int, 
 
 async def next_due(connection: Connection, now: datetime, queue: Queue = "messages") -> datetime | None:
     """When the first of the pending messages may be sent that does not wait for another one under way."""
-    found: datetime | None = await connection.fetchval(tables.NEXT[queue], now)
+    found: datetime | None
+    if queue == "calls":
+        found = await connection.fetchval(tables.NEXT_CALL)
+    else:
+        found = await connection.fetchval(tables.NEXT_MESSAGE, now)
     return found
 
 

@@ -35,14 +35,8 @@ NOT EXISTS (
 """
 """Of the open messages of an enrolment only the first may go out: they come one at a time, in their order."""
 
-ALONE = f"""
-NOT EXISTS (
-    SELECT FROM dispatch.message AS busy
-    WHERE busy.shop = m.shop AND busy.profile = m.profile AND busy.{QUEUES["messages"]}
-      AND busy.state IN ('claimed', 'sending')
-)
-"""
-"""No message to the customer is under way: they go out one at a time."""
+BUSY = f"SELECT shop, profile FROM dispatch.message WHERE state IN ('claimed', 'sending') AND {QUEUES['messages']}"
+"""Customers with a message under way: they get no other meanwhile. They are few, and read once a statement."""
 
 CLAIMED = """
 UPDATE dispatch.message AS m SET state = 'claimed', worker = $3
@@ -51,7 +45,7 @@ RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.not_
 """
 
 CLAIM_LOCK = """
-SELECT pg_advisory_xact_lock($1, 0), set_config('idle_in_transaction_session_timeout', $2, true)
+SELECT pg_advisory_xact_lock($1), set_config('idle_in_transaction_session_timeout', $2, true)
 """
 
 CLAIM_MESSAGES = f"""
@@ -61,11 +55,12 @@ WITH next AS (
         SELECT message FROM dispatch.message WHERE state = 'pending' AND message = (
             SELECT m.message FROM dispatch.message AS m
             WHERE m.shop = front.shop AND m.profile = front.profile AND m.state = 'pending'
-              AND m.{QUEUES["messages"]} AND m.not_before <= $1 AND {FIRST} AND {ALONE}
+              AND m.{QUEUES["messages"]} AND m.not_before <= $1 AND {FIRST}
             ORDER BY m.priority DESC, m.seq LIMIT 1
         ) FOR UPDATE SKIP LOCKED
     ) AS best
-    WHERE front.state = 'pending' AND front.{QUEUES["messages"]} AND front.not_before <= $1 AND NOT EXISTS (
+    WHERE front.state = 'pending' AND front.{QUEUES["messages"]} AND front.not_before <= $1
+      AND (front.shop, front.profile) NOT IN ({BUSY}) AND NOT EXISTS (
         SELECT FROM dispatch.message AS earlier
         WHERE earlier.shop = front.shop AND earlier.profile = front.profile AND earlier.state = 'pending'
           AND earlier.{QUEUES["messages"]} AND (earlier.not_before, earlier.seq) < (front.not_before, front.seq)
@@ -87,19 +82,17 @@ WITH next AS (
 {CLAIMED}
 """
 
-NEXT = {
-    "messages": f"""
+NEXT_MESSAGE = f"""
 SELECT not_before FROM dispatch.message AS m
-WHERE state = 'pending' AND {QUEUES["messages"]} AND {FIRST} AND (not_before > $1 OR {ALONE})
+WHERE state = 'pending' AND {QUEUES["messages"]} AND {FIRST} AND (not_before > $1 OR (shop, profile) NOT IN ({BUSY}))
 ORDER BY not_before LIMIT 1
-""",
-    "calls": f"""
-SELECT not_before FROM dispatch.message AS m
-WHERE state = 'pending' AND {QUEUES["calls"]} AND {FIRST} AND $1::timestamptz IS NOT NULL
-ORDER BY not_before LIMIT 1
-""",
-}
+"""
 """When a claim is worth while by the passing of time alone; who waits for another message is woken at its end."""
+
+NEXT_CALL = f"""
+SELECT not_before FROM dispatch.message AS m WHERE state = 'pending' AND {QUEUES["calls"]} AND {FIRST}
+ORDER BY not_before LIMIT 1
+"""
 
 FOLLOWED = f"""
 SELECT EXISTS (
