@@ -297,5 +297,6 @@ def _fate(row: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
     if row["end"] != "pending":
         return told | {"verdict": row["end"], "because": row["reason"], "at": row["ended_at"] or step["at"]}
     if row["reason"]:
-        return told | {"verdict": "deferred", "because": row["reason"]}
+        until = f" until {row['until']}" if row.get("until") else ""
+        return told | {"verdict": "deferred", "because": f"{row['reason']}{until}"}
     return told

@@ -1,4 +1,4 @@
-"""A shop with one mail a day: an event starts three scenarios at one moment. `test_caps` looks at what becomes of it."""
+"""A shop with one mail a day: an event starts three scenarios at one moment. `test_caps` looks at what comes of it."""
 
 from dataclasses import dataclass
 from datetime import datetime
