@@ -18,6 +18,7 @@ from bench import load, many
 from libs.common.bus.records import Record
 from libs.common.runtime import COLLECT
 from libs.domain.engine.registry import Registry
+from libs.domain.engine.state import Profile
 from services.rules import handlers
 
 CUSTOMERS, WARM, COUNT, BATCH = 2_000, 12_000, 8_000, 500
@@ -63,7 +64,7 @@ def _work(told: list[Record], documents: dict[handlers.ProfileKey, bytes], live:
     for first in range(0, len(told), BATCH):
         good, _ = handlers.decode(told[first : first + BATCH])
         keys = {item.key for item in good}
-        profiles = {key: handlers.read(documents[key]) if key in documents else handlers.new_profile() for key in keys}
+        profiles = {key: handlers.read(documents[key]) if key in documents else Profile() for key in keys}
         decision = handlers.decide(good, profiles, live, lambda: begin + timedelta(hours=1))
         outputs += len(decision.outputs)
         documents |= {key: handlers.write(profile) for key, profile in profiles.items()}

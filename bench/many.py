@@ -83,7 +83,7 @@ def documents(live: Registry) -> list[bytes]:
     for first in range(0, len(told), 500):
         good, _ = handlers.decode(told[first : first + 500])
         for item in good:
-            profiles.setdefault(item.key, handlers.new_profile())
+            profiles.setdefault(item.key, Profile())
         handlers.decide(good, profiles, live, lambda: begin + timedelta(hours=1))
     return [handlers.write(profile) for profile in profiles.values()]
 

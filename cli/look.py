@@ -9,7 +9,7 @@ from cli.client import Refused, find
 from cli.options import Data, Json, Profile, Shop
 from cli.terminal import CliError, line, show_json, show_table
 
-OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "ended_at")
+OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "until", "ended_at")
 
 
 def status(data: Data = None, as_json: Json = False) -> None:

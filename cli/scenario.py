@@ -9,6 +9,9 @@ from cli import known
 from cli.client import Refused, Target, find
 from cli.options import Data, Id, Json, Shop
 from cli.terminal import CliError, line, read_text, say, show_json, show_table
+from libs.common import shops as shops_file
+from libs.common.errors import Misconfigured
+from libs.domain.consent.caps import Cap
 
 app = typer.Typer(help="Scenarios as code.", no_args_is_help=True, rich_markup_mode=None)
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH…", help="scenario folders, or folders of them")]
@@ -71,14 +74,22 @@ def running(made: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 @app.command()
-def lint(paths: Paths, as_json: Json = False) -> None:
+def lint(
+    paths: Paths,
+    shops: Annotated[
+        Path | None, typer.Option("--shops", help="shops file: check against its caps", envvar="KURANT_SHOPS")
+    ] = None,
+    shop: Annotated[str | None, typer.Option("--shop", help="the shop whose caps count; default: all of them")] = None,
+    as_json: Json = False,
+) -> None:
     """Check scenarios without a platform, one by one and together; `info` says what a look at the past costs."""
     from libs.domain.lint.check import check_bundles
 
     names = ("file", "line", "column", "path", "message", "hint", "severity")
     wrong = 0
     everything: list[dict[str, Any]] = []
-    for folder, finding in check_bundles({str(folder): files for folder, files in bundles(paths)}):
+    wanted = {str(folder): files for folder, files in bundles(paths)}
+    for folder, finding in check_bundles(wanted, caps_of(shops, shop)):
         found = {name: getattr(finding, name) for name in names}
         wrong += found["severity"] == "error"
         everything.append({**found, "file": str(Path(folder) / found["file"])})
@@ -90,6 +101,17 @@ def lint(paths: Paths, as_json: Json = False) -> None:
         say("nothing wrong")
     if wrong:
         raise typer.Exit(1)
+
+
+def caps_of(file: Path | None, shop: str | None) -> list[Cap]:
+    """The frequency caps of a shop, or of all shops of the file, each once. Raises `CliError`."""
+    try:
+        known = shops_file.load(file)
+    except Misconfigured as error:
+        raise CliError(str(error)) from None
+    if shop is not None and shop not in known:
+        raise CliError(f"--shop {shop}: " + (f"{file} has no such shop" if file else "give --shops as well"))
+    return list(dict.fromkeys(cap for id, one in known.items() if shop in (None, id) for cap in one.caps))
 
 
 @app.command()

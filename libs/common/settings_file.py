@@ -29,10 +29,10 @@ FORMS = {
 
 
 class SettingsFile:
-    """A file's value, and where each part of it stands."""
+    """A file's value, and (`source`) where each part of it stands."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self.value: Any = source.value
 
     @classmethod
@@ -60,7 +60,7 @@ class SettingsFile:
 
     def wrong(self, path: str, message: str) -> Misconfigured:
         """The complaint about the part at `path` (`gateways/0/url`), or about the nearest one above it."""
-        found = self._source.finding(path, message)
+        found = self.source.finding(path, message)
         return Misconfigured(f"{found.file}:{found.line}: {message}")
 
     def misfit(self, above: str, error: ValidationError, known: Mapping[str, object]) -> Misconfigured:

@@ -17,6 +17,7 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     `context` holds the template's variables (`profile`, `event`, `cart`, `order`, `key`), no addresses.
     A call of a web address has the one channel `webhook` and its request in `context["webhook"]`.
     `arms` are the lots that the enrolment has drawn, by the name of the split.
+    Of the messages to one customer that are due, that of the highest `priority` goes first.
     `cause_at` is when the event that led here reached us, if it was one (for `kurant_event_to_message_seconds`).
     """
 
@@ -40,6 +41,7 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     context: Json = {}
     contacts_at: dict[str, int] = {}
     arms: dict[str, str] = {}
+    priority: int = 50
 
     @property
     def is_call(self) -> bool:

@@ -125,7 +125,7 @@ DELIVERIES = Topic(
     says="sent, deferred, suppressed (reason), failed, unknown, delivered, bounced",
     messages=(Delivered,),
     producers=_services("dispatch", "rules"),
-    consumers=_services("rules"),
+    consumers=_services("rules", "consent"),
 )
 CONSENT_CHANGES = Topic(
     name="kurant.consent-changes.v1",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import msgspec
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from libs.common.telemetry.metrics import CONSENT_DECISIONS
 from libs.contracts import topics
 from libs.contracts.contacts import Channel
 from libs.domain.consent.address import comparable, tidy
+from libs.domain.consent.caps import Cap, longest
 from libs.domain.consent.choices import Choose, all_off, chosen
 from libs.domain.consent.state import (
     TRANSACTIONAL,
@@ -35,9 +37,10 @@ from libs.domain.consent.state import (
     picture,
     settle,
 )
+from libs.domain.consent.words import bounded
 from services.consent import handlers, routes, store
-from services.consent.handlers import Answer, Asked, Batch, Evidence, Known
-from services.consent.ticker import Ticker
+from services.consent.handlers import Answer, Asked, Batch, Evidence, Known, Means
+from services.consent.ticker import Ticker, again
 
 log = logger(__name__)
 PATIENCE = 2.0
@@ -47,33 +50,46 @@ LOCK_WAIT = 1_000
 LATER = timedelta(seconds=5)
 """After which (platform time) a decision that was put off may be asked again."""
 DRAINED = 500
+TIDIED = 5_000
+TIDY_EVERY = 60.0
+"""Real seconds."""
 
 
 class Consents:
     """Writes what was told, judges what is asked. All changes of permissions go through `write`."""
 
     def __init__(
-        self, *, database: Database, producer: Producer, clock: Clock, secrets: Secrets, public_url: str
+        self,
+        *,
+        database: Database,
+        producer: Producer,
+        clock: Clock,
+        secrets: Secrets,
+        public_url: str,
+        caps: Mapping[str, Sequence[Cap]] = MappingProxyType({}),
     ) -> None:
         self._database = database
         self._producer = producer
         self._clock = clock
         self._secrets = secrets
         self._public = public_url.rstrip("/")
+        self._caps = caps
         self._positions: dict[int, int] = {}
         self.ticker = Ticker(self.drain)
 
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
-        """One batch of the contacts topic (I4: through the connection that moves the offset).
+        """One batch of contacts and deliveries (I4: through the connection that moves the offset).
 
         Changes go into the outbox of the same transaction, not to the broker within it: no lock on a profile or a
         chain is held while Kafka is waited for, so a withdrawal takes effect even when Kafka is away.
         """
-        batch = handlers.read(records)
+        batch = handlers.read(one for one in records if one.topic != topics.DELIVERIES.name)
+        messages, poison = handlers.freed(one for one in records if one.topic == topics.DELIVERIES.name)
         if batch.unusable:
             log.warning("addresses that cannot be used were left out", count=batch.unusable)
         await self.write(connection, batch)
-        return Outcome(poison=batch.poison, after=self.ticker.wake)
+        await store.free_places(connection, messages)
+        return Outcome(poison=batch.poison + poison, after=self.ticker.wake)
 
     async def write(self, connection: Connection, batch: Batch) -> list[Change]:
         """Register what was told, store what stands after it, and post what changed."""
@@ -164,34 +180,37 @@ class Consents:
         return self._positions
 
     async def _judge(self, asked: Sequence[Asked], *, patient: bool) -> list[Answer]:
-        """Judge under locks and record it, in one transaction."""
+        """Judge under locks, take the places and record it, in one transaction."""
         if not asked:
             return []
-        answers, judged, now = [], [], self._clock.now()
         keys = {(one.shop, str(one.profile)) for one in asked}
+        counted = any(handlers.capped(one, self._caps) for one in asked)
         async with self._database.transaction() as connection:
             if patient:
                 await store.patience(connection, LOCK_WAIT)
-            known = await self._know(connection, keys, patient=patient)
-            for one in asked:
-                if not patient and (one.shop, str(one.profile)) not in known.roots:
-                    answers.append(handlers.defer(one, "busy", now + LATER))
-                    continue
-                answer, verdict = handlers.answer(
-                    one, known, open_=self.open_address, link=self._link, later=now + LATER
-                )
-                answers.append(answer)
-                judged.append(verdict)
-            await store.record_decisions(connection, judged, now)
-        return answers
+            known = await self._know(connection, keys, counted=counted, patient=patient)
+            now = self._clock.now()  # under the locks: the order of places is that of the answers
+            means = Means(caps=self._caps, now=now, later=now + LATER, open=self.open_address, link=self._link)
+            made = handlers.judge_all(asked, known, means, all_known=patient)
+            await store.take_places(connection, made.taken)
+            await store.record_decisions(connection, made.judged, now)
+        return made.answers
 
-    async def _know(self, connection: Connection, keys: set[ProfileKey], *, patient: bool) -> Known:
-        roots = await store.hold(connection, keys, "SHARE OF p" if patient else "SHARE OF p SKIP LOCKED")
+    async def _know(
+        self, connection: Connection, keys: set[ProfileKey], *, counted: bool = False, patient: bool
+    ) -> Known:
+        """What is known, under locks; who counts places holds profiles for himself alone."""
+        mode: store.Mode = "UPDATE OF p" if counted else "SHARE OF p"
+        roots = await store.hold(connection, keys, mode, skip_locked=not patient)
         now = {(shop, root) for (shop, _), root in roots.items()}
         states: dict[ProfileKey, dict[tuple[str, str], State]] = {}
         for (shop, profile, channel, purpose), state in (await store.states(connection, now)).items():
             states.setdefault((shop, profile), {})[(channel, purpose)] = state
-        return Known(roots, states, await store.reachable(connection, now))
+        points = await store.reachable(connection, now)
+        if not counted:
+            return Known(roots, states, points)
+        since = {shop: self._clock.now() - longest(caps) for shop, caps in self._caps.items()}
+        return Known(roots, states, points, await store.places(connection, now, since))
 
     def _link(self, use: str, payload: list[str]) -> str:
         return f"{self._public}/{use[0]}/{self._secrets.sign(use, payload)}"
@@ -244,7 +263,7 @@ class Consents:
         self, shop: str, profile: str, at: datetime, consents: Sequence[Evidence], addresses: Mapping[str, str]
     ) -> int:
         """What a shop records by hand, by the same path as what it tells by events; how many consents that were."""
-        at = handlers.bounded(at, self._clock.now())
+        at = bounded(at, self._clock.now())
         source = f"{handlers.SOURCE}/by-hand#{at.isoformat()}-{profile}"
         batch = Batch()
         for place, consent in enumerate(consents):
@@ -277,6 +296,13 @@ class Consents:
         self.ticker.wake()
         withdrawn = sum(purpose != TRANSACTIONAL for _, purpose in after)
         return {"profile": root, "addresses": addresses, "evidence": evidence, "withdrawn": withdrawn}
+
+    async def tidy(self) -> None:
+        """Forget places that no window reaches back to any more."""
+        begin = self._clock.now() - max((longest(caps) for caps in self._caps.values()), default=timedelta())
+        async with self._database.connection() as connection:
+            while await store.tidy_places(connection, begin, TIDIED) == TIDIED:
+                pass
 
     async def drain(self) -> bool:
         """Publish a batch of the outbox; whether there may be more.
@@ -322,16 +348,18 @@ def _channel(text: str) -> Channel:
 
 async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     """Build the service."""
+    known = shops.load(parts.settings.shops)
     consents = Consents(
         database=parts.database,
         producer=parts.producer,
         clock=parts.clock,
         secrets=parts.secrets,
         public_url=parts.settings.public_url or parts.settings.consent_url,
+        caps={id: shop.caps for id, shop in known.items() if shop.caps},
     )
     loop = Loop(
         schema="consent",
-        topics=[topics.CONTACTS],
+        topics=[topics.CONTACTS, topics.DELIVERIES],
         bootstrap=parts.settings.kafka_bootstrap,
         database=parts.database,
         producer=parts.producer,
@@ -344,8 +372,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         clock=parts.clock,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping, "partitions": loop.ready},
     )
-    names = {id: shop.name for id, shop in shops.load(parts.settings.shops).items()}
-    routes.install(app, parts, loop, consents, names)
+    routes.install(app, parts, loop, consents, {id: shop.name for id, shop in known.items()})
 
     async def consume() -> None:
         await loop.run(parts.stop)
@@ -353,4 +380,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     async def publish() -> None:
         await consents.ticker.run(parts.stop)
 
-    return app, [consume, publish]
+    async def tidy() -> None:
+        await again(consents.tidy, TIDY_EVERY, parts.stop)
+
+    return app, [consume, publish, tidy]

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -14,13 +14,18 @@ from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.contacts import Channel, Contact, ContactsTold, ProfileMerged
 from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.event_types.events import Purpose
+from libs.contracts.messages import Delivered
 from libs.domain import ids
+from libs.domain.consent import caps as capping
 from libs.domain.consent.address import tidy
+from libs.domain.consent.caps import Cap, Place
 from libs.domain.consent.decision import judge
-from libs.domain.consent.register import Entry
-from libs.domain.consent.state import RANK, ProfileKey, State, Status, Told, Who
+from libs.domain.consent.state import ProfileKey, State, Status, Told, Who
+from libs.domain.consent.words import bounded, clean, known_status
 
 SOURCE = "/kurant/consent"
+CAME_TO_NOTHING = frozenset({"suppressed", "failed", "expired"})
+"""The ends of a message that reached nobody: it gives its place back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,20 @@ def _add_addresses(
         )
 
 
+def freed(records: Iterable[Record]) -> tuple[set[tuple[str, str]], list[tuple[Record, str]]]:
+    """The messages (shop and id) that came to nothing, of a batch of deliveries; and what cannot be read."""
+    messages: set[tuple[str, str]] = set()
+    poison: list[tuple[Record, str]] = []
+    for record in records:
+        try:
+            envelope, told = Envelope.read(record.headers), Delivered.decode(record.value)
+            if told.status in CAME_TO_NOTHING:
+                messages.add((envelope.shop, str(UUID(told.message))))
+        except (MalformedRecord, ValueError) as error:
+            poison.append((record, f"malformed: {error}"))
+    return messages, poison
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One consent in the words of a person or a shop. The shape of `ConsentTold` too."""
 
@@ -145,7 +164,7 @@ def word(
         profile=profile,
         channel=channel,
         purpose=purpose,
-        status=_status(status),
+        status=known_status(status),
         at=at,
         who=who,
         source=source,
@@ -159,25 +178,6 @@ def word(
     )
 
 
-def _status(text: str | None) -> Status:
-    for status in RANK:
-        if status == text:
-            return status
-    raise MalformedRecord("not a status")
-
-
-def clean(text: str | None) -> str | None:
-    """Without null characters, which PostgreSQL does not store: a withdrawal must not fail on one."""
-    return text.replace("\x00", "") if text else text
-
-
-def bounded(said: datetime, received: datetime) -> datetime:
-    """When it happened, never later than it was received: a grant from a clock that is ahead must not outlive a
-    withdrawal that comes after it."""
-    moment = received.replace(tzinfo=UTC) if received.tzinfo is None else received.astimezone(UTC)
-    return min(said, moment)
-
-
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """May this message be sent? One item of `POST /v1/decisions`."""
 
@@ -188,6 +188,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     scenario: str | None = None
     contacts_at: dict[str, int] = {}
+    priority: int = 50
 
 
 class Questions(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,12 +240,13 @@ class Known:
     """What is known, under locks, of the profiles that were asked about.
 
     `roots` says which profile each is now; `points` by channel the hashed address, the encrypted one, and whether
-    it is suppressed.
+    it is suppressed; `places` by message what counts against the caps of its shop.
     """
 
     roots: Mapping[ProfileKey, str]
     states: Mapping[ProfileKey, Mapping[tuple[str, str], State]]
     points: Mapping[ProfileKey, Mapping[str, tuple[bytes, bytes, bool]]]
+    places: Mapping[ProfileKey, Mapping[str, Place]] = field(default_factory=dict)
 
 
 def defer(one: Asked, reason: str, until: datetime) -> Answer:
@@ -252,18 +254,59 @@ def defer(one: Asked, reason: str, until: datetime) -> Answer:
     return Answer(message=str(one.message), decision="defer", until=until, reason=reason)
 
 
-def answer(
-    one: Asked,
-    known: Known,
-    *,
-    open_: Callable[[bytes], str | None],
-    link: Callable[[str, list[str]], str],
-    later: datetime,
-) -> tuple[Answer, Judged]:
-    """The answer to one question, and how it is recorded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What an answer is made with: `caps` by shop, the moment `now`, and `later`, when to ask again what is in doubt.
 
-    `open_` decrypts an address (None when it cannot: then there is no allow), `link` makes a signed address of a page.
+    `open` decrypts an address (None when it cannot: then there is no allow), `link` makes a signed address of a page.
     """
+
+    caps: Mapping[str, Sequence[Cap]]
+    now: datetime
+    later: datetime
+    open: Callable[[bytes], str | None]
+    link: Callable[[str, list[str]], str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Judgement:
+    """The answers in the order of the questions, what is recorded of them, and the places that were taken: by shop and
+    message the profile, and the place."""
+
+    answers: list[Answer] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    taken: dict[tuple[str, str], tuple[str, Place]] = field(default_factory=dict)
+
+
+def capped(one: Asked, caps: Mapping[str, Sequence[Cap]]) -> bool:
+    """Whether a question is about a message that counts."""
+    return capping.counts(one.purpose) and bool(caps.get(one.shop))
+
+
+def judge_all(asked: Sequence[Asked], known: Known, means: Means, *, all_known: bool = True) -> Judgement:
+    """Answer a batch: of the messages to one customer the more important first, then as they were asked.
+
+    Without `all_known` a profile that is not known is one that somebody is changing.
+    """
+    made = Judgement()
+    answers: dict[int, Answer] = {}
+    places = {key: dict(held) for key, held in known.places.items()}
+    for number, one in sorted(enumerate(asked), key=lambda item: -item[1].priority):
+        profile = known.roots.get((one.shop, str(one.profile)))
+        if profile is None and not all_known:
+            answers[number] = defer(one, "busy", means.later)
+            continue
+        held = places.setdefault((one.shop, profile or str(one.profile)), {})
+        answers[number], judged = answer(one, known, held, means)
+        made.judged.append(judged)
+        if answers[number].decision == "allow" and capped(one, means.caps):
+            made.taken[one.shop, str(one.message)] = judged.profile, held[str(one.message)]
+    made.answers = [answers[number] for number in range(len(asked))]
+    return made
+
+
+def answer(one: Asked, known: Known, places: dict[str, Place], means: Means) -> tuple[Answer, Judged]:
+    """The answer to one question, and how it is recorded; a place that is taken is added to the customer's `places`."""
     message, profile = str(one.message), known.roots.get((one.shop, str(one.profile)), str(one.profile))
     states = known.states.get((one.shop, profile), {})
     points = known.points.get((one.shop, profile), {})
@@ -272,18 +315,22 @@ def answer(
     given = Answer(message=message, decision="deny", profile=profile, reason=verdict.reason)
     if verdict.allowed and point:
         asking = [purpose for (way, purpose), state in states.items() if way == channel and state.status == "requested"]
-        address = open_(point[1])
-        given = defer(one, "address_unreadable", later)
-        if address is not None:
+        address = means.open(point[1])
+        full = _place(one, channel, places, means) if address is not None else None
+        if address is None:
+            given = defer(one, "address_unreadable", means.later)
+        elif full is not None:
+            given = msgspec.structs.replace(defer(one, capping.REASON, full), profile=profile)
+        else:
             given = Answer(
                 message=message,
                 decision="allow",
                 channel=channel,
                 address=address,
                 profile=profile,
-                unsubscribe_url=link("unsubscribe", [one.shop, profile, channel, one.purpose, message]),
-                preferences_url=link("preferences", [one.shop, profile, message]),
-                confirm_url=link("confirm", [one.shop, profile, channel, asking[0], message, point[0].hex()])
+                unsubscribe_url=means.link("unsubscribe", [one.shop, profile, channel, one.purpose, message]),
+                preferences_url=means.link("preferences", [one.shop, profile, message]),
+                confirm_url=means.link("confirm", [one.shop, profile, channel, asking[0], message, point[0].hex()])
                 if asking
                 else None,
             )
@@ -300,6 +347,17 @@ def answer(
         rested=verdict.rested,
     )
     return given, judged
+
+
+def _place(one: Asked, channel: str, places: dict[str, Place], means: Means) -> datetime | None:
+    """Take a place; where there is none, the moment at which to ask again."""
+    if not capped(one, means.caps):
+        return None
+    found = capping.take(means.caps[one.shop], places, str(one.message), channel, means.now)
+    if isinstance(found, datetime):
+        return found
+    places[str(one.message)] = found
+    return None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,26 +397,3 @@ def changed(changes: Sequence[Change], pictures: dict[ProfileKey, dict[str, dict
         )
         for change in changes
     ]
-
-
-def shown_standing(states: Mapping[tuple[str, str], State]) -> dict[str, dict[str, Any]]:
-    """What stands, as shown to officers."""
-    shown: dict[str, dict[str, Any]] = {}
-    for (channel, purpose), state in sorted(states.items()):
-        shown.setdefault(channel, {})[purpose] = {"status": state.status, "since": state.at, "row": state.seq}
-    return shown
-
-
-def shown_row(entry: Entry) -> dict[str, Any]:
-    """A row of the register as shown: hashes in hexadecimal."""
-    names = ("seq", "record", "profile", "channel", "purpose", "status", "at", "recorded_at", "who", "source")
-    shown = {name: getattr(entry, name) for name in (*names, "clause", "text", "how")}
-    sealed = entry.sealed.hex() if entry.sealed else None
-    return shown | {"sealed": sealed, "prev": entry.prev.hex(), "hash": entry.hash.hex()}
-
-
-def shown_decision(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded decision as shown; `row` is the register's row that it rested on."""
-    names = ("shop", "purpose", "scenario", "decision", "reason", "channel", "decided_at")
-    shown = {name: row[name] for name in names}
-    return {"message": str(row["message"]), "profile": str(row["profile"]), **shown, "row": row["seq"]}

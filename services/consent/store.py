@@ -2,7 +2,8 @@
 
 Every transaction takes its locks in one order: profiles (by shop and id), then the heads of the chains (by shop).
 Whoever changes a profile holds it FOR UPDATE, whoever judges holds it FOR SHARE: so the database orders every
-decision before or after every withdrawal (I2).
+decision before or after every withdrawal (I2). Where a cap counts, whoever judges holds it FOR UPDATE too: so no two
+messages of a customer take the last place. Rows of places come after profiles, ordered by shop and message.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,14 +15,15 @@ import asyncpg
 
 from libs.common.db.engine import Connection
 from libs.common.errors import Unavailable
+from libs.domain.consent.caps import Place
 from libs.domain.consent.register import GENESIS, Entry, chained
 from libs.domain.consent.state import Change as Changed
 from libs.domain.consent.state import ProfileKey, State, StateKey, Told
 from services.consent import tables
 from services.consent.handlers import Change, Judged
 
-Mode = Literal["UPDATE OF p", "SHARE OF p", "SHARE OF p SKIP LOCKED"]
-"""To change, to judge, to judge what nobody is changing."""
+Mode = Literal["UPDATE OF p", "SHARE OF p"]
+"""To change or to count places, to judge."""
 WORD = ("status", "at", "seq", "hash")
 """What is stored of a word that stands, and of the one beside it."""
 DRAIN_LOCK = 0x4B55434F4E53  # "KUCONS"
@@ -42,18 +44,21 @@ async def know(connection: Connection, keys: Collection[ProfileKey]) -> None:
     await connection.execute(tables.KNOW, *_pairs(keys))
 
 
-async def hold(connection: Connection, keys: Collection[ProfileKey], mode: Mode) -> dict[ProfileKey, str]:
+async def hold(
+    connection: Connection, keys: Collection[ProfileKey], mode: Mode, *, skip_locked: bool = False
+) -> dict[ProfileKey, str]:
     """Lock profiles and those they were merged into; which profile each now is. Unknown ones are left out.
 
-    With SKIP LOCKED those that somebody else holds are left out as well. Raises `BUSY` after the transaction's
+    With `skip_locked` those that somebody else holds are left out as well. Raises `BUSY` after the transaction's
     lock_timeout.
     """
     wanted = set(keys)
+    query = tables.LOCK.format(mode=f"{mode} SKIP LOCKED" if skip_locked else mode)
     for _ in range(5):
-        rows = await connection.fetch(tables.LOCK.format(mode=mode), *_pairs(wanted))
+        rows = await connection.fetch(query, *_pairs(wanted))
         held = {(row["shop"], str(row["profile"])): row["into_profile"] for row in rows}
         missing = {(shop, str(into)) for (shop, _), into in held.items() if into} - held.keys()
-        if not missing or mode.endswith("SKIP LOCKED"):
+        if not missing or skip_locked:
             roots = {key: str(into) if into else key[1] for key, into in held.items()}
             return {key: root for key, root in roots.items() if (key[0], root) in held}
         wanted |= missing
@@ -93,11 +98,12 @@ def _key(item: tuple[StateKey, State]) -> StateKey:
 
 
 async def merge(connection: Connection, moved: Mapping[ProfileKey, str]) -> None:
-    """Redirect profiles, move their contact points, and drop their states (`settle` has given them on)."""
+    """Redirect profiles, move their contact points and places, and drop their states (`settle` has given them on)."""
     if moved:
         columns = _columns([(shop, loser, winner) for (shop, loser), winner in sorted(moved.items())])
         await connection.execute(tables.REDIRECT, *columns)
         await connection.execute(tables.MOVE_CONTACTS, *columns)
+        await connection.execute(tables.MOVE_PLACES, *columns)
         await connection.execute(tables.DROP_STATES, *columns[:2])
 
 
@@ -204,6 +210,37 @@ async def record_decisions(connection: Connection, judged: Sequence[Judged], now
         await connection.execute(tables.DECIDED, *_columns(rows), now)
 
 
+async def places(
+    connection: Connection, keys: Collection[ProfileKey], since: Mapping[str, datetime]
+) -> dict[ProfileKey, dict[str, Place]]:
+    """The places that these profiles' messages have taken, by message; of each shop those after its `since`."""
+    wanted = [(shop, profile, since[shop]) for shop, profile in sorted(keys) if shop in since]
+    found: dict[ProfileKey, dict[str, Place]] = {}
+    for row in await connection.fetch(tables.PLACES, *_columns(wanted)) if wanted else ():
+        held = found.setdefault((row["shop"], str(row["profile"])), {})
+        held[str(row["message"])] = Place(channel=row["channel"], at=row["at"])
+    return found
+
+
+async def take_places(connection: Connection, taken: Mapping[tuple[str, str], tuple[str, Place]]) -> None:
+    """Store places, by shop and message; one that a message has already moves."""
+    if taken:
+        rows = [(*key, profile, place.channel, place.at) for key, (profile, place) in sorted(taken.items())]
+        await connection.execute(tables.TAKE_PLACES, *_columns(rows))
+
+
+async def free_places(connection: Connection, messages: Collection[tuple[str, str]]) -> None:
+    """These messages, by shop and id, came to nothing."""
+    if messages:
+        await connection.execute(tables.FREE_PLACES, *_pairs(messages))
+
+
+async def tidy_places(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete places of before; how many, up to `limit`."""
+    status = await connection.execute(tables.TIDY_PLACES, before, limit)
+    return int(status.rpartition(" ")[2])
+
+
 async def suppress(connection: Connection, shop: str, channel: str, digest: bytes, reason: str, now: datetime) -> bool:
     """Never write to this address again; False when that was so already."""
     return bool(await connection.execute(tables.SUPPRESS, shop, channel, digest, reason, now) == "INSERT 0 1")
@@ -220,7 +257,7 @@ async def aliases(connection: Connection, shop: str, root: str) -> list[str]:
 
 
 async def forget(connection: Connection, shop: str, profiles: list[str], now: datetime) -> tuple[int, int]:
-    """Delete addresses and evidence of `profiles` for ever; how many of each."""
+    """Delete addresses, evidence and places of `profiles` for ever; how many addresses, how much evidence."""
     head = await connection.fetchval(tables.CHAIN_ROWS, shop)
     row = await connection.fetchrow(tables.FORGET, shop, profiles, now, head or 0)
     assert row is not None

@@ -60,6 +60,40 @@ ON CONFLICT (shop, profile, channel, digest) DO UPDATE
 SET address = excluded.address, at = excluded.at, source = excluded.source WHERE c.at < excluded.at
 """
 
+MOVE_PLACES = """
+UPDATE consent.place AS c SET profile = m.winner
+FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS m (shop, loser, winner)
+WHERE c.shop = m.shop AND c.profile = m.loser
+"""
+
+PLACES = """
+SELECT c.shop, c.profile, c.message, c.channel, c.at
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS w (shop, profile, since)
+JOIN consent.place AS c ON c.shop = w.shop AND c.profile = w.profile AND c.at > w.since
+"""
+
+TAKE_PLACES = """
+INSERT INTO consent.place (shop, message, profile, channel, at)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[])
+ON CONFLICT (shop, message) DO UPDATE
+SET profile = excluded.profile, channel = excluded.channel, at = excluded.at
+"""
+
+FREE_PLACES = """
+WITH held AS MATERIALIZED (
+    SELECT c.shop, c.message FROM unnest($1::text[], $2::uuid[]) AS n (shop, message)
+    JOIN consent.place AS c ON c.shop = n.shop AND c.message = n.message
+    ORDER BY c.shop, c.message FOR UPDATE OF c
+)
+DELETE FROM consent.place AS c USING held WHERE c.shop = held.shop AND c.message = held.message
+"""
+
+TIDY_PLACES = """
+DELETE FROM consent.place WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM consent.place WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
 ADD_CONTACTS = """
 INSERT INTO consent.contact AS c (shop, profile, channel, digest, address, at, source)
 SELECT DISTINCT ON (shop, profile, channel, digest) *
@@ -164,6 +198,8 @@ WITH forgotten AS (
     RETURNING 1
 ), contacts AS (
     DELETE FROM consent.contact WHERE shop = $1 AND profile = ANY($2::uuid[]) RETURNING 1
+), places AS (
+    DELETE FROM consent.place WHERE shop = $1 AND profile = ANY($2::uuid[])
 )
 SELECT (SELECT count(*) FROM contacts) AS addresses, (SELECT count(*) FROM evidence) AS evidence
 """

@@ -1,8 +1,10 @@
-"""Publishes what is in the outbox: at once when this process put it there, and again and again until it is gone."""
+"""Publishes what is in the outbox: at once when this process put it there, and again and again until it is gone.
+And does now and then what has time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from libs.common.clock import pause
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
 
@@ -41,3 +43,13 @@ class Ticker:
         finally:
             for task in waiting:
                 task.cancel()
+
+
+async def again(call: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event) -> None:
+    """Call every so many real seconds until `stop` is set; what does not work now may the next time."""
+    while not stop.is_set():
+        try:
+            await call()
+        except Unavailable as error:
+            log.warning("not now", error=str(error))
+        await pause(stop, seconds)

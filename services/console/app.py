@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from libs.common import shops
 from libs.common.db.keys import KeyStore
 from libs.common.http.client import Client
 from libs.common.http.server import build
@@ -32,7 +33,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         clock=parts.clock,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping},
     )
-    routes.install(app, parts, KeyStore(parts.database), peers, teller.tell_now)
+    caps = {id: shop.caps for id, shop in shops.load(settings.shops).items()}
+    routes.install(app, parts, KeyStore(parts.database), peers, teller.tell_now, caps)
 
     async def tell() -> None:
         try:

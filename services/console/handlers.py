@@ -21,6 +21,7 @@ from libs.contracts.scenarios import (
     State,
 )
 from libs.domain import ids
+from libs.domain.consent.caps import Cap
 from libs.domain.lint.check import check_bundle
 from libs.domain.lint.segment import check_segment
 from libs.domain.rfm.parse import parse as parse_rfm
@@ -45,14 +46,14 @@ KindName = Literal["scenario", "segment", "rfm"]
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Something that is published in versions: its `main` file, how it is checked, how its id and name are read, what
-    it can be told.
+    """Something that is published in versions: its `main` file, how it is checked (under the caps of the shop), how
+    its id and name are read, what it can be told.
     """
 
     name: KindName
     main: str
     verbs: tuple[str, ...]
-    check: Callable[[Files], list[Finding]]
+    check: Callable[[Files, Sequence[Cap]], list[Finding]]
     named: Callable[[str], tuple[str, str]]
 
     @property
@@ -69,7 +70,11 @@ def _named(read: Callable[[str], Scenario | Segment]) -> Callable[[str], tuple[s
     return named
 
 
-def _check_rfm(files: Files) -> list[Finding]:
+def _check_segment(files: Files, _caps: Sequence[Cap]) -> list[Finding]:
+    return check_segment(files)
+
+
+def _check_rfm(files: Files, _caps: Sequence[Cap]) -> list[Finding]:
     try:
         parse_rfm(files[RFM.main])
     except ScenarioError as error:
@@ -85,7 +90,7 @@ SCENARIO = Kind(
     named=_named(parse),
 )
 SEGMENT = Kind(
-    name="segment", main="segment.yaml", verbs=("archive",), check=check_segment, named=_named(parse_segment)
+    name="segment", main="segment.yaml", verbs=("archive",), check=_check_segment, named=_named(parse_segment)
 )
 RFM = Kind(name="rfm", main="rfm.yaml", verbs=(), check=_check_rfm, named=lambda _: ("rfm", "RFM"))
 """The rules of a shop's RFM: there is one of them, and nothing to tell it."""
@@ -292,5 +297,6 @@ def _fate(row: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
     if row["end"] != "pending":
         return told | {"verdict": row["end"], "because": row["reason"], "at": row["ended_at"] or step["at"]}
     if row["reason"]:
-        return told | {"verdict": "deferred", "because": row["reason"]}
+        until = f" until {row['until']}" if row.get("until") else ""
+        return told | {"verdict": "deferred", "because": f"{row['reason']}{until}"}
     return told

@@ -74,6 +74,7 @@ def _asked(question: Question) -> dict[str, object]:
         "purpose": request.purpose,
         "scenario": request.scenario,
         "contacts_at": request.contacts_at,
+        "priority": request.priority,
     }
 
 

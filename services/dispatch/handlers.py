@@ -193,7 +193,7 @@ def after_asking(job: Job, decision: Decision, now: datetime) -> Change | None:
         return end(job, "claimed", "suppressed", decision.reason or "denied", profile=decision.profile)
     if decision.decision == "defer":
         until = max(decision.until or now + UNSAID, now + timedelta(seconds=1))
-        return put_off(job, "claimed", decision.reason or "deferred", until)
+        return replace(put_off(job, "claimed", decision.reason or "deferred", until), profile=decision.profile)
     return None
 
 
@@ -339,7 +339,9 @@ def _delivery(row: Untold, now: datetime) -> Outgoing:
         reason=row.reason,
         until=row.not_before if put_off else None,
     )
-    id = f"deferred-{row.reason}-{row.message}" if put_off else f"{row.state}-{row.message}"
+    id = (
+        f"deferred-{row.reason}-{row.not_before.isoformat()}-{row.message}" if put_off else f"{row.state}-{row.message}"
+    )
     return outgoing(
         topics.DELIVERIES,
         told,

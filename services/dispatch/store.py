@@ -17,165 +17,19 @@ import asyncpg
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
 from libs.contracts.messages import MessageRequested
+from services.dispatch import tables
 from services.dispatch.handlers import Change, Incoming, Job, Touch, Untold
 
 Queue = Literal["messages", "calls"]
 CHANNEL = "kurant_dispatch"
 LOCK = 0x4B554449
 """First half of a worker's advisory lock ("KUDI"); the second is the worker's number."""
+CLAIMING = 0x4B55444943
+"""The lock of who claims ("KUDIC")."""
+STALLED = "5000"
+"""Milliseconds after which a claim that its process does not end is ended."""
 ALIVE = 2.0
 """Seconds after which a silent session is asked whether it is still there."""
-
-INSERT = """
-WITH told AS (
-    SELECT DISTINCT ON (message) * FROM unnest(
-        $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::int[], $6::uuid[], $7::text[], $8::text[],
-        $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bytea[]
-    ) WITH ORDINALITY AS n (message, shop, profile, scenario, version, enrolment, path, name,
-                            channels, requested_at, expires_at, traceparent, body, place)
-    ORDER BY message, place
-), new AS (
-    INSERT INTO dispatch.message (message, shop, profile, scenario, version, enrolment, path, name,
-                                  channels, requested_at, expires_at, traceparent, not_before)
-    SELECT message, shop, profile, scenario, version, enrolment, path, name,
-           string_to_array(channels, ','), requested_at, expires_at, traceparent, least(requested_at, $14::timestamptz)
-    FROM told ORDER BY place ON CONFLICT (message) DO NOTHING RETURNING message
-), kept AS (
-    INSERT INTO dispatch.request (message, body) SELECT told.message, told.body FROM told JOIN new USING (message)
-)
-SELECT count(*) FROM new
-"""
-
-QUEUES = {"messages": "channels <> '{webhook}'", "calls": "channels = '{webhook}'"}
-"""What goes to customers, and calls of web addresses: each has its own index."""
-
-FIRST = """
-NOT EXISTS (
-    SELECT FROM dispatch.message AS before
-    WHERE before.enrolment = m.enrolment AND before.seq < m.seq AND before.state IN ('pending', 'claimed', 'sending')
-)
-"""
-"""Of the open messages of an enrolment only the first may go out: they come one at a time, in their order."""
-
-CLAIM = f"""
-WITH next AS (
-    SELECT message FROM dispatch.message AS m
-    WHERE state = 'pending' AND %s AND not_before <= $1 AND {FIRST}
-    ORDER BY not_before LIMIT $2 FOR UPDATE OF m SKIP LOCKED
-)
-UPDATE dispatch.message AS m SET state = 'claimed', worker = $3
-FROM next JOIN dispatch.request AS r USING (message) WHERE m.message = next.message
-RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.not_before, r.body
-"""
-
-NEXT = f"""
-SELECT not_before FROM dispatch.message AS m WHERE state = 'pending' AND %s AND {FIRST}
-ORDER BY not_before LIMIT 1
-"""
-
-FOLLOWED = """
-SELECT EXISTS (
-    SELECT FROM dispatch.message AS m JOIN dispatch.message AS next USING (enrolment)
-    WHERE m.message = ANY($1::uuid[]) AND next.state = 'pending'
-)
-"""
-
-WAITING = " + ".join(
-    f"(SELECT count(*) FROM dispatch.message WHERE {which} AND ($1::text IS NULL OR shop = $1))"
-    for which in (
-        *(f"state = 'pending' AND {queue}" for queue in QUEUES.values()),
-        "state IN ('claimed', 'sending')",
-    )
-)
-
-MARK = """
-UPDATE dispatch.message AS m SET state = 'sending', channel = n.channel, gateway = n.gateway,
-    profile = coalesce(n.profile, m.profile)
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS n (message, channel, gateway, profile)
-WHERE m.message = n.message AND m.state = 'claimed' AND m.worker = $1
-RETURNING m.message
-"""
-
-CHANGE = """
-WITH changed AS (
-    UPDATE dispatch.message AS m SET
-        state = n.state,
-        worker = NULL,
-        told = CASE WHEN n.state <> 'pending' THEN false
-                    WHEN n.reason IS NULL OR n.reason IS NOT DISTINCT FROM m.reason THEN m.told ELSE false END,
-        reason = CASE WHEN n.state = 'pending' THEN coalesce(n.reason, m.reason) ELSE n.reason END,
-        not_before = coalesce(n.not_before, m.not_before),
-        tries = m.tries + n.tried,
-        profile = coalesce(n.profile, m.profile),
-        channel = CASE WHEN n.state = 'pending' THEN NULL ELSE m.channel END,
-        gateway = CASE WHEN n.state = 'pending' THEN NULL ELSE m.gateway END,
-        ended_at = CASE WHEN n.state = 'pending' THEN NULL ELSE $2::timestamptz END
-    FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::int[], $9::uuid[])
-        AS n (message, was, state, reason, not_before, tried, profile)
-    WHERE m.message = n.message AND m.worker = $1 AND m.state IN ('claimed', 'sending')
-      AND (m.state = n.was OR n.was = 'held')
-    RETURNING m.message, m.state
-), gone AS (
-    DELETE FROM dispatch.request AS r USING changed AS c WHERE r.message = c.message AND c.state <> 'pending'
-)
-SELECT message FROM changed
-"""
-
-HOLDERS = "SELECT DISTINCT worker FROM dispatch.message WHERE state IN ('claimed', 'sending') AND %s"
-
-RECOVER = """
-WITH back AS (
-    UPDATE dispatch.message SET state = 'pending', worker = NULL, channel = NULL, gateway = NULL
-    WHERE (state = 'claimed' OR (state = 'sending' AND channel = 'webhook')) AND worker = ANY($1::int[])
-    RETURNING message
-), lost AS (
-    UPDATE dispatch.message
-    SET state = 'unknown', worker = NULL, reason = 'worker_died', told = false, ended_at = $2::timestamptz
-    WHERE state = 'sending' AND channel <> 'webhook' AND worker = ANY($1::int[])
-    RETURNING message, scenario, channel
-), gone AS (
-    DELETE FROM dispatch.request AS r USING lost WHERE r.message = lost.message
-)
-SELECT NULL AS scenario, NULL AS channel, message FROM back UNION ALL SELECT scenario, channel, message FROM lost
-"""
-
-UNTOLD = """
-SELECT message, shop, profile, scenario, version, enrolment, path, name, state, reason, channel, gateway,
-       ended_at, not_before, traceparent
-FROM dispatch.message WHERE NOT told ORDER BY message LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-
-TOUCH = """
-WITH touched AS (
-    UPDATE dispatch.message SET
-        clicked_at = CASE WHEN $3::text = 'clicked' THEN coalesce(clicked_at, $5::timestamptz) ELSE clicked_at END,
-        opened_at = CASE WHEN $3::text = 'opened' THEN coalesce(opened_at, $5::timestamptz) ELSE opened_at END
-    WHERE message = $2 RETURNING message
-)
-INSERT INTO dispatch.touch (id, message, kind, url, at) SELECT $1, message, $3, $4, $5 FROM touched
-ON CONFLICT DO NOTHING
-"""
-
-TOUCHED = """
-DELETE FROM dispatch.touch AS t USING dispatch.message AS m
-WHERE m.message = t.message
-  AND t.id IN (SELECT id FROM dispatch.touch ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING t.id, t.message, m.shop, m.profile, m.scenario, m.name, t.kind, t.url, t.at, m.traceparent
-"""
-
-OUTBOX = """
-SELECT * FROM (
-    SELECT message AS message_id, shop, profile, scenario, version, name AS message,
-           coalesce(channel, channels[1]) AS channel, gateway, requested_at,
-           CASE WHEN state IN ('claimed', 'sending') THEN 'pending' ELSE state END AS end, reason, ended_at,
-           CASE WHEN state = 'pending' AND reason IS NOT NULL THEN not_before END AS until,
-           delivered_at, opened_at, clicked_at, bounced_at
-    FROM dispatch.message
-    WHERE shop = $1 AND ($2::uuid IS NULL OR profile = $2)
-      AND ($3::text IS NULL OR channel = $3 OR (channel IS NULL AND $3 = ANY(channels)))
-    ORDER BY requested_at DESC, message_id DESC LIMIT $4
-) AS newest ORDER BY requested_at, message_id
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +92,7 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
     """
     rows = [(one, one.request) for one in incoming]
     added: int = await connection.fetchval(
-        INSERT,
+        tables.INSERT,
         [request.message for _, request in rows],
         [one.shop for one, _ in rows],
         [request.profile for _, request in rows],
@@ -252,16 +106,31 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
         [request.expires_at for _, request in rows],
         [one.traceparent for one, _ in rows],
         [one.body for one, _ in rows],
+        [request.priority for _, request in rows],
         now,
     )
     if added:
-        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, by)
+        await announce(connection, by)
     return added
 
 
+async def announce(connection: Connection, by: str) -> None:
+    """Let other workers than `by` know, at the commit, that there may be something to claim."""
+    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, by)
+
+
 async def claim(connection: Connection, worker: int, now: datetime, limit: int, queue: Queue = "messages") -> list[Job]:
-    """Take up to `limit` messages that may be sent now, oldest first; no other worker gets them."""
-    rows = await connection.fetch(CLAIM % QUEUES[queue], now, limit, worker)
+    """Take up to `limit` messages that may be sent now, oldest first; no other worker gets them.
+
+    Of the messages to a customer one at a time: claims come one after the other, so that each sees what those before
+    it took. One that stalls loses its connection, and with it the lock.
+    """
+    if queue == "calls":
+        rows = await connection.fetch(tables.CLAIM_CALLS, now, limit, worker)
+    else:
+        async with connection.transaction():
+            await connection.execute(tables.CLAIM_LOCK, CLAIMING, STALLED)
+            rows = await connection.fetch(tables.CLAIM_MESSAGES, now, limit, worker)
     return [
         Job(
             message=str(row["message"]),
@@ -276,9 +145,13 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int, 
     ]
 
 
-async def next_due(connection: Connection, queue: Queue = "messages") -> datetime | None:
-    """When the first of the pending messages may be sent."""
-    found: datetime | None = await connection.fetchval(NEXT % QUEUES[queue])
+async def next_due(connection: Connection, now: datetime, queue: Queue = "messages") -> datetime | None:
+    """When the first of the pending messages may be sent that does not wait for another one under way."""
+    found: datetime | None
+    if queue == "calls":
+        found = await connection.fetchval(tables.NEXT_CALL)
+    else:
+        found = await connection.fetchval(tables.NEXT_MESSAGE, now)
     return found
 
 
@@ -287,13 +160,13 @@ async def mark_sending(
 ) -> set[str]:
     """(message, channel, gateway, profile): on its way from now on. Those that were still this worker's."""
     columns: list[Any] = [list(column) for column in zip(*marks, strict=True)]
-    return {str(row["message"]) for row in await connection.fetch(MARK, worker, *columns)}
+    return {str(row["message"]) for row in await connection.fetch(tables.MARK, worker, *columns)}
 
 
 async def change(connection: Connection, worker: int, changes: Sequence[Change], now: datetime) -> set[str]:
     """Make transitions; the messages for which it was still this worker's to make."""
     rows = await connection.fetch(
-        CHANGE,
+        tables.CHANGE,
         worker,
         now,
         [one.message for one in changes],
@@ -307,9 +180,9 @@ async def change(connection: Connection, worker: int, changes: Sequence[Change],
     return {str(row["message"]) for row in rows}
 
 
-async def followed(connection: Connection, ended: Sequence[str]) -> bool:
-    """Whether a message waits for one of these, which have ended."""
-    found: bool = await connection.fetchval(FOLLOWED, ended)
+async def followed(connection: Connection, moved: Sequence[str], now: datetime) -> bool:
+    """Whether a message waits for one of these, which have ended or were put off: of its enrolment, or its customer."""
+    found: bool = await connection.fetchval(tables.FOLLOWED, moved, now)
     return found
 
 
@@ -323,7 +196,7 @@ async def recover(
     """
     async with database.transaction() as connection:
         dead = []
-        for row in await connection.fetch(HOLDERS % QUEUES[queue]):
+        for row in await connection.fetch(tables.HOLDERS % tables.QUEUES[queue]):
             worker = row["worker"]
             if worker not in mine and await connection.fetchval(
                 "SELECT pg_try_advisory_xact_lock($1, $2)", LOCK, worker
@@ -331,7 +204,7 @@ async def recover(
                 dead.append(worker)
         if not dead:
             return 0, []
-        rows = await connection.fetch(RECOVER, dead, now)
+        rows = await connection.fetch(tables.RECOVER, dead, now)
         await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
     unknown = [(row["scenario"], row["channel"]) for row in rows if row["scenario"] is not None]
     return len(rows) - len(unknown), unknown
@@ -339,7 +212,7 @@ async def recover(
 
 async def take_untold(connection: Connection, limit: int) -> list[Untold]:
     """Ends and deferrals still to be published, locked until the end of the transaction."""
-    rows = await connection.fetch(UNTOLD, limit)
+    rows = await connection.fetch(tables.UNTOLD, limit)
     return [Untold(**_plain(row)) for row in rows]
 
 
@@ -354,13 +227,13 @@ async def mark_told(connection: Connection, messages: Collection[str]) -> None:
 
 async def touch(connection: Connection, id: str, message: str, kind: str, url: str | None, at: datetime) -> bool:
     """Note a click or an opening, to be published; False when it is no news."""
-    status = await connection.execute(TOUCH, id, message, kind, url, at)
+    status = await connection.execute(tables.TOUCH, id, message, kind, url, at)
     return bool(status == "INSERT 0 1")
 
 
 async def take_touches(connection: Connection, limit: int) -> list[Touch]:
     """Clicks and openings to be published; gone when the transaction commits."""
-    rows = await connection.fetch(TOUCHED, limit)
+    rows = await connection.fetch(tables.TOUCHED, limit)
     return [Touch(**_plain(row)) for row in rows]
 
 
@@ -368,7 +241,7 @@ async def outbox(
     connection: Connection, shop: str, profile: UUID | None, channel: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """The newest messages of a shop, oldest first."""
-    rows = await connection.fetch(OUTBOX, shop, profile, channel, limit)
+    rows = await connection.fetch(tables.OUTBOX, shop, profile, channel, limit)
     return [dict(row) for row in rows]
 
 
@@ -382,5 +255,5 @@ async def sums(connection: Connection, shop: str | None = None) -> dict[str, int
 
 async def waiting(connection: Connection, shop: str | None = None) -> int:
     """How many messages of one shop or of all wait or are under way."""
-    found: int = await connection.fetchval(f"SELECT {WAITING}", shop)
+    found: int = await connection.fetchval(f"SELECT {tables.WAITING}", shop)
     return found

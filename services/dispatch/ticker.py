@@ -147,7 +147,8 @@ class Worker:
         async def change(changes: Sequence[Change]) -> list[bool]:
             async with self._database.connection() as connection:
                 made = await store.change(connection, worker, changes, self._clock.now())
-                if await store.followed(connection, list(made)):
+                if await store.followed(connection, list(made), self._clock.now()):
+                    await store.announce(connection, by=self.name)
                     self._wake.set()
             return [one.message in made for one in changes]
 
@@ -193,7 +194,7 @@ class Worker:
                 self._begin(shift, job)
             if len(jobs) == asked:
                 return
-            due = await store.next_due(connection, self._queue) or NEVER
+            due = await store.next_due(connection, self._clock.now(), self._queue) or NEVER
         if due <= self._clock.now():
             await self._rest(shift, LOCKED)
         elif not shift.over:

@@ -153,7 +153,7 @@ class Rules:
         found = {key: known for key in keys if (known := self._cache.take(key)) is not None}
         stored = await store.load(connection, keys - found.keys()) if len(found) < len(keys) else {}
         found |= {key: (version, handlers.read(document)) for key, (version, document) in stored.items()}
-        return {key: found.get(key) or (0, handlers.new_profile()) for key in sorted(keys)}
+        return {key: found.get(key) or (0, Profile()) for key in sorted(keys)}
 
 
 def _received(sums: defaultdict[str, Counter[str]], records: Sequence[Record], poison: Sequence[Record]) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import shelf
+from tests.acceptance import calm, shelf
 from tests.acceptance import stories as told
 from tests.support.running import Running, free_base
 
 SPEED = 2880.0
 """Three days in a minute and a half: what a scenario calls too late is seconds, on a busy machine with two cores."""
+SHOPS = """\
+shops:
+  demo: {name: Demo shop, url: "https://demo.example"}
+  calm: {name: Calm shop, caps: [{channel: email, most: 1, per: 1d}]}
+"""
 SCENARIOS = Path(__file__).with_name("scenarios")
 ORDER = (
-    *("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "products", "restart"),
+    *("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "products", "caps", "restart"),
     *("privacy", "end"),
 )
 
@@ -34,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`kurant up` with the project's own scenarios and those of this folder."""
     running = Running(tmp_path_factory.mktemp("acceptance") / "data", free_base(), SPEED)
+    running.data.mkdir()
+    (running.data / "shops.yaml").write_text(SHOPS)
     try:
         running.start()
         published = running.cli("scenario", "publish", str(SCENARIOS), "--json")
@@ -49,6 +56,12 @@ def begun(platform: Running) -> told.Stories:
     """The stories, set in motion."""
     shelf.begin(platform)
     return told.begin(platform)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sale(platform: Running) -> calm.Sale:
+    """What a frequency cap makes of three messages at one moment, set in motion."""
+    return calm.begin(platform)
 
 
 @pytest.fixture(scope="session")

@@ -56,3 +56,18 @@ def test_what_shows_only_together(tmp_path: Path, capsys: pytest.CaptureFixture[
     shutil.copytree(tmp_path / "a", tmp_path / "c")
     assert run(["scenario", "lint", str(tmp_path / "a"), str(tmp_path / "c")]) == 1
     assert f"{tmp_path / 'c' / 'scenario.yaml'}:2:5 a is the id of {tmp_path / 'a'} too" in capsys.readouterr().out
+
+
+def test_the_caps_of_a_shops_file_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "shops.yaml"
+    file.write_text("shops:\n  calm: {caps: [{channel: email, most: 1, per: 1d}]}\n  loud: {}\n")
+    folder = str(LIBRARY / "abandoned-cart")
+    assert run(["scenario", "lint", folder, "--shops", str(file)]) == 0
+    assert "scenario.yaml:23:11 warning: cap by construction: within 1d this scenario" in capsys.readouterr().out
+    assert run(["scenario", "lint", folder, "--shops", str(file), "--shop", "loud"]) == 0
+    assert capsys.readouterr().out == ""
+    assert run(["scenario", "lint", folder, "--shops", str(file), "--shop", "other"]) == 2
+    assert "has no such shop" in capsys.readouterr().err
+    file.write_text("shops:\n  calm: {caps: [{channel: email, most: 0, per: 1d}]}\n")
+    assert run(["scenario", "lint", folder, "--shops", str(file)]) == 2
+    assert "shops.yaml:2: most is how many messages are let through" in capsys.readouterr().err

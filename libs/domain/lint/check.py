@@ -3,11 +3,13 @@
 An error keeps the scenario from being published; a warning does not, and `info` says what something costs.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from libs.domain.consent.caps import Cap
 from libs.domain.engine.program import CannotRun, compile_program
+from libs.domain.lint.caps import check_caps
 from libs.domain.lint.cost import check_cost
 from libs.domain.lint.fields import ANY, Shape, shape_of
 from libs.domain.lint.flow import check_flow
@@ -23,18 +25,20 @@ MAIN = "scenario.yaml"
 __all__ = ["MAIN", "Finding", "check_bundle", "check_bundles", "errors"]
 
 
-def check_bundle(files: dict[str, str]) -> list[Finding]:
-    """Findings by file and line; `files` maps names relative to the scenario's folder to their texts."""
-    return [finding for _, finding in check_bundles({"": files})]
+def check_bundle(files: dict[str, str], caps: Sequence[Cap] = ()) -> list[Finding]:
+    """Findings by file and line; `files` maps names relative to the scenario's folder to their texts, `caps` are the
+    shop's.
+    """
+    return [finding for _, finding in check_bundles({"": files}, caps)]
 
 
-def check_bundles(bundles: Mapping[str, dict[str, str]]) -> list[tuple[str, Finding]]:
+def check_bundles(bundles: Mapping[str, dict[str, str]], caps: Sequence[Cap] = ()) -> list[tuple[str, Finding]]:
     """Findings of several scenarios with their folders, those that only show together among them."""
     found: list[tuple[str, Finding]] = []
     known: list[Known] = []
     for folder, files in bundles.items():
         own: list[Finding] = []
-        read = _check(folder, files, own)
+        read = _check(folder, files, own, caps)
         found += [(folder, one) for one in own]
         known += [read] if read is not None else []
     together: list[Finding] = []
@@ -54,11 +58,11 @@ def _order(finding: Finding) -> tuple[bool, str, int, int, str, str]:
     return main, finding.file, finding.line, finding.column, finding.message, finding.hint
 
 
-def _check(folder: str, files: dict[str, str], found: list[Finding]) -> Known | None:
+def _check(folder: str, files: dict[str, str], found: list[Finding], caps: Sequence[Cap]) -> Known | None:
     """Look at one folder; the scenario, if it can be read at all."""
     known: Known | None = None
     if MAIN in files:
-        known = _guarded(found, MAIN, lambda: _main(folder, files, found))
+        known = _guarded(found, MAIN, lambda: _main(folder, files, found, caps))
     else:
         found.append(_finding(MAIN, "there is no scenario.yaml", "a scenario is a folder with a scenario.yaml"))
     _guarded(found, MAIN, lambda: found.extend(check_names(files)))
@@ -73,7 +77,7 @@ def _content(found: list[Finding], file: str, files: dict[str, str], purpose: st
     found.extend(check_content(file, files, purpose, event))
 
 
-def _main(folder: str, files: dict[str, str], found: list[Finding]) -> Known | None:
+def _main(folder: str, files: dict[str, str], found: list[Finding], caps: Sequence[Cap]) -> Known | None:
     """Look at `scenario.yaml`."""
     try:
         source = read(files[MAIN], MAIN)
@@ -84,6 +88,7 @@ def _main(folder: str, files: dict[str, str], found: list[Finding]) -> Known | N
         return None
     for look in (check_scenario, check_flow, check_cost):
         found += look(scenario, source)
+    found += check_caps(scenario, source, caps)
     found += check_sends(scenario, source, files)
     if not errors(found):
         try:

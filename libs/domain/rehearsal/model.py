@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from libs.domain.consent.caps import Cap
 from libs.domain.consent.state import Status
 from libs.domain.scenario.model import Condition
 from libs.domain.scenario.source import Source
@@ -61,7 +62,7 @@ class Given:
     """The customer as the test begins, at `at`.
 
     `reachable`: channels with an address, False for a suppressed one. `arms`: which arm of a split is drawn.
-    `segments`: those that the customer is in.
+    `segments`: those that the customer is in. `caps`: how often the shop writes to one customer.
     """
 
     at: datetime
@@ -71,6 +72,7 @@ class Given:
     consents: Consents
     arms: dict[str, str] = field(default_factory=dict)
     segments: tuple[str, ...] = ()
+    caps: tuple[Cap, ...] = ()
     past: tuple[Move, ...] = ()
 
 

@@ -10,6 +10,7 @@ from libs.domain.engine.registry import DEFAULT_ZONE
 from libs.domain.intake.identifiers import KINDS as IDENTIFIERS
 from libs.domain.rehearsal.expect import ExpectReader
 from libs.domain.rehearsal.model import EVERY, Consents, Given, Json, Move, Rehearsal
+from libs.domain.scenario.caps import read_caps
 from libs.domain.scenario.parse import CHANNELS, IDENTIFIER
 from libs.domain.scenario.source import ScenarioError, Source, read
 from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_type
@@ -17,7 +18,7 @@ from libs.domain.vocabulary import CUSTOM, OWN_EVENTS, SHOP_EVENTS, is_event_typ
 FIELDS = ("name", "description", "with", "given", "when", "then")
 GIVEN = (
     *("at", "profile", "consents", "timezone", "tags", "rfm", "segments"),
-    *("cart", "order", "history", "suppressed", "arms"),
+    *("cart", "order", "history", "suppressed", "arms", "caps"),
 )
 EVENT = ("at", "event", "data", "id", "received_at", "repeat")
 CATALOG = "catalog"
@@ -131,6 +132,8 @@ class _Reader(ExpectReader):
         if both["tags"]:
             traits["tags"] = self.texts(where["tags"], both["tags"])
         segments = self.texts(where["segments"], both["segments"]) if both["segments"] else []
+        caps, wrong = read_caps(self.source, "given/caps", value.get("caps"))
+        self.findings += wrong
         return Given(
             at=at,
             zone=self.zone,
@@ -142,6 +145,7 @@ class _Reader(ExpectReader):
                 for name, arm in self.mapping("given/arms", value.get("arms")).items()
             },
             segments=tuple(segments),
+            caps=caps,
             past=(
                 *self.known_things(value, at, both["rfm"], where["rfm"]),
                 *self.entered(at, segments, where["segments"]),

@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from libs.domain import ids
+from libs.domain.consent.caps import REASON, Place, counts, take
 from libs.domain.consent.decision import judge
 from libs.domain.consent.state import State, picture, together
 from libs.domain.engine import due, events, explain
 from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Request, Turn
-from libs.domain.rehearsal.model import EVERY, Consents, Json, Move, Rehearsal, Seen
+from libs.domain.rehearsal.model import EVERY, TICK, Consents, Json, Move, Rehearsal, Seen
+from libs.domain.rehearsal.outbox import Outbox
 from libs.domain.rehearsal.shelf import Shelf
 from libs.domain.rehearsal.stage import SHOP, Stage
 from libs.domain.scenario import match
@@ -27,6 +29,8 @@ RESTLESS = 20_000
 """So many wake-up calls are no reminders any more, but a loop."""
 FAULT = "template: "
 CHANGED = "consent.changed"
+CALLS, MESSAGES = 0, 1
+"""Of one moment wake-up calls come first, then messages that were put off until it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Fate:
     language: str = ""
     subject: str = ""
     text: str = ""
+    until: datetime | None = None
 
 
 @dataclass
@@ -65,7 +70,9 @@ class World:
         self._profile = Profile()
         self._states: dict[tuple[str, str], State] = {}
         self._calls: dict[str, Call] = {}
-        self._queue: list[tuple[datetime, int, str]] = []
+        self._queue: list[tuple[datetime, int, int, str]] = []
+        self._outbox = Outbox()
+        self._places: dict[str, Place] = {}
         self._number = count()
         self._known: dict[str, tuple[str, int, int]] = {}
         self._sent: dict[str, Request] = {}
@@ -162,7 +169,10 @@ class World:
     def _run(self, until: datetime) -> None:
         """Give every call that is due up to `until`, at its moment."""
         while self._queue and self._queue[0][0] <= until:
-            at, number, step = heapq.heappop(self._queue)
+            at, kind, number, step = heapq.heappop(self._queue)
+            if kind == MESSAGES:
+                self._work(at)
+                continue
             call = self._calls.pop(step, None)
             if call is None:
                 continue
@@ -191,13 +201,27 @@ class World:
             self._calls.pop(call.step, None)
         for call in turn.schedule:
             self._calls[call.step] = call
-            heapq.heappush(self._queue, (call.due_at, next(self._number), call.step))
+            heapq.heappush(self._queue, (call.due_at, CALLS, next(self._number), call.step))
         for fact in turn.facts:
             self._note("event", turn.now, name=fact.event.type, because=str(fact.event.data.get("segment")))
         ended = self._compare(turn.now)
         for request in sorted(turn.messages, key=lambda one: -one.priority):
-            self._deliver(request, self._fate(request, turn.now), turn.now)
+            self._outbox.add(request, turn.now)
+        self._work(turn.now)
         self.played.seen += ended
+
+    def _work(self, now: datetime) -> None:
+        """Let go out what may go out now, one after the other."""
+        while one := self._outbox.take(now):
+            request = one.request
+            fate = self._fate(request, now, one.reason)
+            if fate.until is not None:
+                expiry = request.expires_at + TICK if request.expires_at else fate.until
+                self._outbox.put_back(one, min(fate.until, expiry), fate.because)
+                heapq.heappush(self._queue, (one.not_before, MESSAGES, next(self._number), ""))
+            elif fate.end not in ("sent", "webhook"):
+                self._places.pop(request.message, None)
+            self._deliver(request, fate, now)
 
     def _deliver(self, request: Request, fate: Fate, now: datetime) -> None:
         if fate.end == "sent":
@@ -212,6 +236,7 @@ class World:
             subject=fate.subject,
             text=fate.text,
             because=fate.because,
+            until=fate.until,
         )
         turn = self._turn(now)
         due.on_delivery(
@@ -223,16 +248,17 @@ class World:
             status="sent" if fate.end == "webhook" else fate.end,
             reason=fate.because or None,
             at=now,
+            until=fate.until,
             channel=fate.channel or None,
         )
         self._settle(turn)
 
-    def _fate(self, request: Request, now: datetime) -> Fate:
-        """What dispatch and consent make of a request, at once."""
+    def _fate(self, request: Request, now: datetime, put_off: str) -> Fate:
+        """What dispatch and consent make of a request that goes out; `put_off` is why it did not before."""
         if request.channels == ["webhook"]:
             return Fate("webhook", channel="webhook")
         if request.expires_at is not None and request.expires_at < now:
-            return Fate("expired", "late")
+            return Fate("expired", put_off or "late")
         bundle = self._stage.scenarios[request.scenario].bundle
         written = [way for way in request.channels if pick(bundle, request.name, way, request.language)]
         if not written:
@@ -240,6 +266,11 @@ class World:
         verdict = judge(written, request.purpose, self._states, self._test.given.reachable)
         if not verdict.allowed or verdict.channel is None:
             return Fate("suppressed", verdict.reason)
+        if counts(request.purpose):
+            found = take(self._test.given.caps, self._places, request.message, verdict.channel, now)
+            if isinstance(found, datetime):
+                return Fate("deferred", REASON, verdict.channel, until=found)
+            self._places[request.message] = found
         message = pick(bundle, request.name, verdict.channel, request.language)
         assert message is not None
         return _rendered(message, request, verdict.channel)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from libs.domain.scenario.model import Relative
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+SHOWN = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 FORM = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
 MONTHS = re.compile(r"(\d{1,3})\s*(mo|y)")
 RELATIVE = re.compile(r"(now|today)(?:\s*([+-])\s*(\d+\s*[a-z]+))?")
@@ -24,6 +25,13 @@ def duration(value: Any) -> timedelta | None:
     if found := MONTHS.fullmatch(text):
         return timedelta(days=int(found[1]) * (30 if found[2] == "mo" else 365))
     return None
+
+
+def shown(length: timedelta) -> str:
+    """A length as authors write it: in the largest unit that it is whole in, `1d` or `36h`."""
+    seconds = int(length.total_seconds())
+    unit, size = next((unit, size) for unit, size in SHOWN if seconds % size == 0)
+    return f"{seconds // size}{unit}"
 
 
 def days(value: Any) -> int:

@@ -377,8 +377,15 @@ def _given(events: Json) -> Json:
         history={**events, "description": "what happened before the scenario was there"},
         arms={"type": "object", "additionalProperties": text(), "description": "which arm of a split is drawn"},
         suppressed={**some(ref("channel")), "description": "addresses that bounced or complained"},
+        caps={"type": "array", "items": _cap(), "description": "how often the shop writes to one customer"},
         **about,
     )
+
+
+def _cap() -> Json:
+    most = {"type": "integer", "minimum": 1, "maximum": 1000, "description": "so many messages in any stretch of `per`"}
+    channel = {**ref("channel"), "description": "this one alone; default: all together"}
+    return obj(("most", "per"), most=most, per=ref("length"), channel=channel)
 
 
 def _consents() -> Json:

@@ -1,5 +1,6 @@
 """Doors for data-protection officers: what stands, what was said, what a decision rested on, export, erasure."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from libs.common.http.openapi import door, json
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from libs.domain.consent.register import Verifier
-from services.consent import handlers, store
+from services.consent import store
+from services.consent.routes import shapes
 from services.consent.routes.shapes import ByHand, Consents, Erasure
 
+EVER = datetime.min.replace(tzinfo=UTC)
 VERIFIED_AT_ONCE = 2_000
 LARGEST_BODY = 1_000_000
 PROFILE, MOMENT = "9b2c1d52-1c1a-5f58-8f5e-3d1f6a2b7c44", "2026-03-01T08:00:00Z"
@@ -67,6 +70,7 @@ EXPORT = {
     "consents": STANDING,
     "register": [ROW | {"ip": "203.0.113.9", "user_agent": "…"}],
     "decisions": [DECISION],
+    "places": [{"message": DECISION["message"], "channel": "email", "at": MOMENT}],
 }
 SHOWN = {"profile": PROFILE, "consents": STANDING, "reachable": {"email": True}, "history": [ROW]}
 
@@ -102,9 +106,9 @@ def _install_register(app: FastAPI, parts: Parts, consents: Consents) -> None:
         return _answered(
             {
                 "profile": root,
-                "consents": handlers.shown_standing(states),
+                "consents": shapes.shown_standing(states),
                 "reachable": {channel: not point[2] for channel, point in sorted(points.items())},
-                "history": [handlers.shown_row(entry) for entry, _, _ in rows],
+                "history": [shapes.shown_row(entry) for entry, _, _ in rows],
             }
         )
 
@@ -153,6 +157,7 @@ def _install_persons(app: FastAPI, parts: Parts, consents: Consents) -> None:
             points = await store.contacts(connection, own, root)
             rows = await store.history(connection, own, profiles)
             decisions = await store.decisions_for(connection, own, profiles)
+            places = await store.places(connection, {(own, root)}, {own: EVER})
         for point in points:
             point["address"] = consents.open_address(point["address"])
         return _answered(
@@ -160,9 +165,10 @@ def _install_persons(app: FastAPI, parts: Parts, consents: Consents) -> None:
                 "profile": root,
                 "known_as": profiles,
                 "contacts": points,
-                "consents": handlers.shown_standing(states),
-                "register": [handlers.shown_row(entry) | consents.open_evidence(sealed) for entry, sealed, _ in rows],
-                "decisions": [handlers.shown_decision(row) for row in decisions],
+                "consents": shapes.shown_standing(states),
+                "register": [shapes.shown_row(entry) | consents.open_evidence(sealed) for entry, sealed, _ in rows],
+                "decisions": [shapes.shown_decision(row) for row in decisions],
+                "places": shapes.shown_places(places.get((own, root), {})),
             }
         )
 
@@ -231,7 +237,7 @@ def _install_proof(app: FastAPI, parts: Parts, consents: Consents) -> None:
                 raise Problem(422, "several shops have asked about this message: say which one (?shop=...)")
             newest = decisions[0]
             row = await store.chain_row(connection, newest["shop"], newest["seq"]) if newest["seq"] else None
-        rested = handlers.shown_row(row[0]) | consents.open_evidence(row[1]) if row else None
+        rested = shapes.shown_row(row[0]) | consents.open_evidence(row[1]) if row else None
         intact = row[0].hash == newest["hash"] if row else newest["seq"] is None
-        earlier = [handlers.shown_decision(one) for one in decisions[1:]]
-        return _answered(handlers.shown_decision(newest) | {"rested_on": rested, "intact": intact, "earlier": earlier})
+        earlier = [shapes.shown_decision(one) for one in decisions[1:]]
+        return _answered(shapes.shown_decision(newest) | {"rested_on": rested, "intact": intact, "earlier": earlier})

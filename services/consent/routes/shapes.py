@@ -1,14 +1,16 @@
-"""What the doors take, and what they open to."""
+"""What the doors take, what they show, and what they open to."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
 from libs.contracts.contacts import Channel
+from libs.domain.consent.caps import Place
 from libs.domain.consent.choices import Choose
+from libs.domain.consent.register import Entry
 from libs.domain.consent.state import State, Status, Who
 from services.consent.handlers import Answer, Asked, Evidence
 
@@ -57,3 +59,32 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     message: UUID | None = None
     channel: Channel | None = None
     address: str | None = None
+
+
+def shown_standing(states: Mapping[tuple[str, str], State]) -> dict[str, dict[str, Any]]:
+    """What stands, as shown to officers."""
+    shown: dict[str, dict[str, Any]] = {}
+    for (channel, purpose), state in sorted(states.items()):
+        shown.setdefault(channel, {})[purpose] = {"status": state.status, "since": state.at, "row": state.seq}
+    return shown
+
+
+def shown_row(entry: Entry) -> dict[str, Any]:
+    """A row of the register as shown: hashes in hexadecimal."""
+    names = ("seq", "record", "profile", "channel", "purpose", "status", "at", "recorded_at", "who", "source")
+    shown = {name: getattr(entry, name) for name in (*names, "clause", "text", "how")}
+    sealed = entry.sealed.hex() if entry.sealed else None
+    return shown | {"sealed": sealed, "prev": entry.prev.hex(), "hash": entry.hash.hex()}
+
+
+def shown_decision(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded decision as shown; `row` is the register's row that it rested on."""
+    names = ("shop", "purpose", "scenario", "decision", "reason", "channel", "decided_at")
+    shown = {name: row[name] for name in names}
+    return {"message": str(row["message"]), "profile": str(row["profile"]), **shown, "row": row["seq"]}
+
+
+def shown_places(places: Mapping[str, Place]) -> list[dict[str, Any]]:
+    """What counts against the caps, oldest first."""
+    rows = sorted(places.items(), key=lambda one: (one[1].at, one[0]))
+    return [{"message": message, "channel": place.channel, "at": place.at} for message, place in rows]

@@ -1,6 +1,7 @@
 """The doors of the console: scenarios, segments, RFM, keys, and what became of customers and messages."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from libs.common.db.keys import KeyStore
 from libs.common.http.openapi import door, json
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
+from libs.domain.consent.caps import Cap
 from libs.domain.scenario.parse import IDENTIFIER
 from services.console import handlers, store
 from services.console.clients import Peers
@@ -19,6 +21,7 @@ from services.console.routes import rfm, sums, views
 from services.console.routes.asked import body_of, shop_of
 from services.console.routes.keep import Tell, checked, keep
 
+Caps = Mapping[str, Sequence[Cap]]
 MOMENT = "2026-03-02T10:00:00+00:00"
 STANDING = {"id": "abandoned-cart", "version": 2, "state": "live", "published": True, "acted_on": True}
 RUNNING = {"version": 2, "step": "steps/0", "enrolments": 12}
@@ -36,8 +39,8 @@ class Publication(msgspec.Struct, forbid_unknown_fields=True):
     shop: str | None = None
 
 
-def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell) -> None:
-    """Add the routes."""
+def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell, caps: Caps) -> None:
+    """Add the routes; `caps` are those of each shop."""
 
     @app.exception_handler(handlers.Refused)
     async def _refused(_request: Request, error: handlers.Refused) -> Response:
@@ -45,7 +48,7 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
         return Problem(error.status, str(error), **more).response()
 
     for kind in (handlers.SCENARIO, handlers.SEGMENT):
-        _install_publish(app, parts, peers, tell, kind)
+        _install_publish(app, parts, peers, tell, kind, caps)
         _install_registry(app, parts, kind)
         _install_verbs(app, parts, peers, tell, kind)
     api_keys.install(app, parts, keys)
@@ -54,7 +57,7 @@ def install(app: FastAPI, parts: Parts, keys: KeyStore, peers: Peers, tell: Tell
     rfm.install(app, parts, peers, tell)
 
 
-def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind) -> None:
+def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind: Kind, caps: Caps) -> None:
     made = json(PUBLISHED)
 
     @app.post(
@@ -75,7 +78,7 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
         caller = await parts.gate.caller(request, "admin")
         body = await body_of(request, Publication)
         shop = shop_of(caller, body.shop)
-        warnings = await checked(kind, body.files, f"this {kind.name} is")
+        warnings = await checked(kind, body.files, f"this {kind.name} is", caps.get(shop, ()))
         ref, change, before = await keep(parts, shop, kind, body.files)
         published = await tell(ref)
         response.status_code = 202 if not published else 201 if change.fresh else 200

@@ -1,11 +1,12 @@
 """What is found right is committed to the registry: new content is a new version, the same content keeps its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
+from libs.domain.consent.caps import Cap
 from libs.domain.lint.check import errors
 from services.console import handlers, store
 from services.console.handlers import Kind, Ref
@@ -14,10 +15,12 @@ Tell = Callable[[Ref], Awaitable[bool]]
 """Let Kafka know of an entry of the registry; whether it does by now."""
 
 
-async def checked(kind: Kind, files: handlers.Files, this: str) -> list[dict[str, Any]]:
-    """The warnings. Raises `Refused` or `Problem` with `errors`; `this` is what is not published then."""
+async def checked(kind: Kind, files: handlers.Files, this: str, caps: Sequence[Cap] = ()) -> list[dict[str, Any]]:
+    """The warnings, under the caps of the shop. Raises `Refused` or `Problem` with `errors`; `this` is what is not
+    published then.
+    """
     handlers.check_size(files)
-    findings = await asyncio.to_thread(kind.check, files)
+    findings = await asyncio.to_thread(kind.check, files, caps)
     warnings = handlers.shown([one for one in findings if one.severity == "warning"])
     if wrong := handlers.shown(errors(findings)):
         first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"

@@ -14,7 +14,7 @@ SOURCE = "/kurant/rules"
 
 
 def effects(turn: Turn) -> list[Outgoing]:
-    """The turn's effects, cancellations first."""
+    """The turn's effects but for the messages, cancellations first."""
     made: list[Outgoing] = []
     for call in turn.cancel:
         told = CancelStep(step=call.step, profile=turn.profile_id, due_at=call.due_at)
@@ -28,11 +28,14 @@ def effects(turn: Turn) -> list[Outgoing]:
             enrolment=call.enrolment,
         )
         made.append(_call(turn, call, asked, call.step))
-    for request in sorted(turn.messages, key=lambda one: -one.priority):
-        made.append(_message(turn, request))
     for fact in turn.facts:
         made.append(_fact(turn, fact))
     return made
+
+
+def messages(turn: Turn) -> list[tuple[int, Outgoing]]:
+    """The messages that the turn asks for, each with its priority."""
+    return [(request.priority, _message(turn, request)) for request in turn.messages]
 
 
 def event(
@@ -98,6 +101,7 @@ def _message(turn: Turn, request: Request) -> Outgoing:
         context=request.context,
         contacts_at=request.contacts_at,
         arms=dict(request.arms),
+        priority=request.priority,
     )
     return outgoing(
         topics.MESSAGES,

@@ -49,7 +49,7 @@ async def test_the_same_request_again_sends_nothing_more(bench: Bench) -> None:
 
 async def test_consent_is_asked_what_the_contract_says(bench: Bench) -> None:
     bench.start()
-    await bench.consume(request("anna", contacts_at={"2": 17}, channels=["push", "email"]))
+    await bench.consume(request("anna", contacts_at={"2": 17}, channels=["push", "email"], priority=80))
     await bench.reaches("anna", "sent")
     assert bench.permissions.asked == [
         {
@@ -60,6 +60,7 @@ async def test_consent_is_asked_what_the_contract_says(bench: Bench) -> None:
             "purpose": "marketing",
             "scenario": "abandoned-cart",
             "contacts_at": {"2": 17},
+            "priority": 80,
         }
     ]
 

@@ -1,11 +1,13 @@
 """The shops file: read whole, or refused with what is wrong."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from libs.common.errors import Misconfigured
 from libs.common.shops import load
+from libs.domain.consent.caps import Cap
 
 
 def test_no_file_is_no_shops() -> None:
@@ -18,6 +20,15 @@ def test_what_it_says(tmp_path: Path) -> None:
     shops = load(str(path))
     assert (shops["vado"].name, shops["vado"].timezone) == ("Vado", "Europe/Warsaw")
     assert (shops["b"].name, shops["b"].url, shops["b"].timezone) == ("", "", None)
+
+
+def test_how_often_customers_are_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "shops.yaml"
+    path.write_text("shops: {vado: {caps: [{channel: email, most: 1, per: 1d}, {most: 3, per: 7d}]}, b: {caps: }}")
+    shops = load(str(path))
+    day, week = timedelta(days=1), timedelta(days=7)
+    assert shops["vado"].caps == (Cap(channel="email", most=1, per=day), Cap(most=3, per=week))
+    assert shops["b"].caps == ()
 
 
 @pytest.mark.parametrize(
@@ -33,6 +44,12 @@ def test_what_it_says(tmp_path: Path) -> None:
         ("shops: [", ":1: not YAML"),
         ("shops:\n  a: {}\n  a: {}", ":3: a is given twice"),
         ("", ":1: the file is empty"),
+        ("shops:\n  vado:\n    caps:\n      - {most: 0, per: 1d}", ":4: most is how many messages are let through"),
+        ("shops:\n  a: {caps: [{most: 1, per: soon}]}", ":2: per is a length of time (such as `1d` or `7d`"),
+        ("shops:\n  a: {caps: [{most: 1, per: 1d, channel: fax}]}", ":2: fax is no channel (one of: email"),
+        ("shops:\n  a: {caps: [{most: 1, per: 1d, chanel: email}]}", ":2: chanel is not known here (a cap has channel"),
+        ("shops:\n  a: {caps: [{most: 1, per: 1d}, {most: 2, per: 24h}]}", ":2: a cap of all channels in this time is"),
+        ("shops:\n  a: {caps: {most: 1, per: 1d}}", ":2: caps are a list"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:

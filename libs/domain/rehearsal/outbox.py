@@ -1,0 +1,57 @@
+"""What dispatch keeps, on virtual time: messages that are asked for and have no end yet, and which goes out next."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.domain.engine.turn import Request
+
+WEBHOOK = ["webhook"]
+
+
+@dataclass(kw_only=True)
+class Open:
+    """A message without an end. `number` is the order asked; `reason` why it was put off, if it was."""
+
+    request: Request
+    number: int
+    not_before: datetime
+    reason: str = ""
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call of a web address: those have a queue of their own."""
+        return self.request.channels == WEBHOOK
+
+
+@dataclass
+class Outbox:
+    """The open messages of one customer."""
+
+    open: list[Open] = field(default_factory=list)
+    asked: int = 0
+
+    def add(self, request: Request, now: datetime) -> None:
+        """A message is asked for."""
+        self.asked += 1
+        self.open.append(Open(request=request, number=self.asked, not_before=now))
+
+    def take(self, now: datetime) -> Open | None:
+        """The message that goes out now: calls at once, else the most important that is due, then the one asked for
+        first; of an enrolment always the first, whatever it waits for. It is out of the box until it is put back.
+        """
+        due = [one for one in self.open if one.not_before <= now and self._is_first(one)]
+        if not due:
+            return None
+        chosen = min(due, key=lambda one: (not one.is_call, -one.request.priority, one.number))
+        self.open.remove(chosen)
+        return chosen
+
+    def put_back(self, one: Open, until: datetime, reason: str) -> None:
+        """It is put off."""
+        one.not_before, one.reason = until, reason
+        self.open.append(one)
+
+    def _is_first(self, one: Open) -> bool:
+        return not any(
+            other.request.enrolment == one.request.enrolment and other.number < one.number for other in self.open
+        )
