@@ -17,6 +17,7 @@ from faust.types import TP
 
 from libs.common.bus.apply import Applier
 from libs.common.bus.consumer import BACKOFF
+from libs.common.bus.kafka import Offsets
 from libs.common.bus.order import ReadFirst
 from libs.common.bus.records import Record
 from libs.common.errors import Fenced, Unavailable
@@ -24,8 +25,6 @@ from libs.common.telemetry.log import logger
 from libs.common.telemetry.metrics import LAG
 
 log = logger(__name__)
-PATIENCE = 5.0
-"""Seconds for an answer of the broker; a request that went to one that is gone is answered by nobody."""
 STALLED_AFTER = 90.0
 """Seconds without progress, while there is something to do, after which the process ends itself."""
 
@@ -176,6 +175,7 @@ class Stream:
         """
         self._applier = applier
         self._settled = settled
+        self._offsets = Offsets(bootstrap, name="rules")
         self._first, then = read_first
         self._order = ReadFirst(first=self._first, then=then)
         self._forget = forget
@@ -216,6 +216,7 @@ class Stream:
                     self._watch()
         finally:
             await self._app.stop()
+            await self._offsets.close()
 
     async def ready(self) -> None:
         """Raises `Unavailable` until partitions are assigned and positions are known."""
@@ -232,20 +233,10 @@ class Stream:
             total += behind
         return total
 
-    async def ends(self, topic: str) -> dict[int, int]:
-        """The offset after the newest record of each partition of `topic` that is assigned here."""
-        mine = [TP(*key) for key in self._applier.positions if key[0] == topic]
-        found = await self._app.consumer.highwaters(*mine) if mine else {}
-        return {partition.partition: offset for partition, offset in found.items()}
-
     async def all_ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """The same for partitions of any process. Raises `Unavailable`."""
-        asked = [TP(topic, partition) for partition in partitions]
-        try:
-            found = await self._app.consumer.highwaters(*asked) if asked else {}
-        except Exception as error:  # whatever the client raises when the broker is away
-            raise Unavailable(f"kafka: {type(error).__name__}") from error
-        return {partition.partition: offset for partition, offset in found.items()}
+        """The offset after the newest record of each of these partitions, of any process. Raises `Unavailable`."""
+        found = await self._offsets.ends([(topic, partition) for partition in partitions])
+        return {partition: offset for (_, partition), offset in found.items()}
 
     def _watch(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -259,11 +250,8 @@ class Stream:
     async def _ends_of_first(self) -> dict[int, int]:
         self._moved = asyncio.get_running_loop().time()  # waiting for others is no standing still
         await self._settled()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self.ends(self._first)
-        except Exception as error:  # whatever the client raises when the broker is away
-            raise Unavailable(f"kafka: {type(error).__name__}") from error
+        mine = [partition for topic, partition in self._applier.positions if topic == self._first]
+        return await self.all_ends(self._first, mine)
 
     def _on_seek(self) -> None:
         self._order.forget()

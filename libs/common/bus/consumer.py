@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from libs.common.bus.apply import Applier, Refused
-from libs.common.bus.kafka import Consumer, Producer
+from libs.common.bus.kafka import Consumer, Offsets, Producer
 from libs.common.bus.records import Handle, TopicPartition
 from libs.common.db.engine import Database
 from libs.common.errors import Fenced, Unavailable
@@ -34,6 +34,7 @@ class Loop:
     ) -> None:
         self.applier = Applier(schema=schema, database=database, producer=producer, handle=handle, refused=refused)
         self._consumer = Consumer(bootstrap, name=schema, group=f"kurant-{schema}", instance=instance)
+        self._offsets = Offsets(bootstrap, name=schema)
         self._topics = [topic.name for topic in topics]
         self._max_records = max_records
         self._settled: list[TopicPartition] | None = None
@@ -51,7 +52,7 @@ class Loop:
     async def unread(self) -> int:
         """Records that are in Kafka now and that no member of the group has applied. Raises `Unavailable`."""
         partitions = self._consumer.partitions(self._topics)
-        ends, beginnings = await self._consumer.ends(partitions), await self._consumer.beginnings(partitions)
+        ends, beginnings = await self._offsets.ends(partitions), await self._offsets.beginnings(partitions)
         stored = await self.applier.stored()
         return sum(max(0, end - max(stored.get(key, 0), beginnings[key])) for key, end in ends.items())
 
@@ -81,6 +82,7 @@ class Loop:
                     self._settled = None  # after a failure the positions in memory prove nothing
         finally:
             await self._consumer.close()
+            await self._offsets.close()
 
     async def _on_assigned(self, partitions: list[TopicPartition]) -> None:
         """aiokafka swallows what is raised here, and would go on from Kafka's offsets: so the loop tries again."""

@@ -18,6 +18,8 @@ from libs.contracts.topics import Topic
 ISOLATION = "read_committed"
 MOST = 4 * 1024 * 1024
 """Bytes of a record. What is not near it need not be measured with its headers."""
+PATIENCE = 5.0
+"""Seconds for an answer on how far partitions go."""
 LARGEST = MOST - 256 * 1024
 MANY = 32
 """From so many records on, batches are made by hand."""
@@ -251,6 +253,51 @@ class Consumer:
 
     async def close(self) -> None:
         await self._client.stop()
+
+
+class Offsets:
+    """How far partitions go, asked on a connection of its own.
+
+    On one that fetches as well, Kafka answers only after the fetch, which waits up to a second and a half for records.
+    """
+
+    def __init__(self, bootstrap: str, *, name: str) -> None:
+        self._bootstrap = bootstrap
+        self._name = name
+        self._consumer: Consumer | None = None
+        self._starting = asyncio.Lock()
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the newest record of each partition. Raises `Unavailable`, after `PATIENCE` too."""
+        return await self._ask(partitions, Consumer.ends)
+
+    async def beginnings(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The oldest offset still kept of each partition. Raises as `ends` does."""
+        return await self._ask(partitions, Consumer.beginnings)
+
+    async def _ask(self, partitions: Collection[TopicPartition], ask: Callable[..., Any]) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found: dict[TopicPartition, int] = await ask(await self._started(), partitions)
+                return found
+        except TimeoutError:
+            await self.close()  # what was sent to a broker that is gone is answered by nobody
+            raise Unavailable("kafka: no answer in time") from None
+
+    async def _started(self) -> Consumer:
+        async with self._starting:
+            if self._consumer is None:
+                made = Consumer(self._bootstrap, name=f"{self._name}-offsets", group=None)
+                await made.start()
+                self._consumer = made
+            return self._consumer
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.close()
 
 
 Assigned = Callable[[list[TopicPartition]], Any]
