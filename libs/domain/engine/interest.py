@@ -131,14 +131,6 @@ def interest(profile: Profile, product: str, at: datetime) -> str | None:
     return ", ".join(HOW[letter] for letter in found) or None
 
 
-def standing(profile: Profile, product: str) -> Interest | None:
-    """The row of a product in the index."""
-    want, cart = profile.wants.get(product), _cart(profile, product)
-    if want is None or not want.how:
-        return None if cart is None else Interest(CART, cart)
-    return Interest(want.how, want.at) if cart is None else Interest(want.how + CART, max(want.at, cart))
-
-
 def seen_price(profile: Profile, product: str, currency: Any) -> Decimal | None:
     """The price that the customer saw last, in that currency: with the product, in a cart, or in a message of ours."""
     found: list[tuple[datetime, Decimal]] = []
@@ -178,25 +170,30 @@ def before(profile: Profile, event: Happened) -> Before | None:
     """How things stand that the event may change; None where it will change nothing."""
     wants, data = profile.wants, event.data
     every = frozenset(wants) if len(wants) >= WANTS else NOTHING
-    if event.type == ORDER:
-        marks = {product: _mark(wants.get(product)) for product in _lines(data.get("order"))}
-    elif (product := None if "cart" in data else product_id(event)) is None:
-        marks = {}
-    else:
-        mark = _mark(wants.get(product))
-        if mark and mark[1] >= event.time.date() and WANT_EVENTS.get(event.type, "-") in mark[0]:
-            return None
-        marks = {product: mark}
     told = data.get("cart")
+    if told is None and event.type != ORDER:  # most of what comes: a product is looked at
+        product = product_id(event)
+        known = wants.get(product) if product is not None else None
+        if product is None:
+            return None
+        if known is None:
+            return Before({product: None}, False, every, None, NOTHING, None, NO_CARTS)
+        day = known.at.date()
+        if WANT_EVENTS.get(event.type, "-") in known.how and day >= event.time.date():
+            return None
+        return Before({product: (known.how, day)}, False, every, None, NOTHING, None, NO_CARTS)
+    lines = _lines(data.get("order")) if event.type == ORDER else ()
+    marks = {product: _mark(wants.get(product)) for product in lines}
     id = told.get("id") if isinstance(told, dict) else None
     if id is None:
         return Before(marks, event.type == ORDER, every, None, NOTHING, None, NO_CARTS)
     key = str(id)
     cart = profile.carts.get(key)
     if cart is not None:
-        return Before(marks, False, every, key, frozenset(_lines(cart.data)), cart.at.date(), NO_CARTS)
+        held = frozenset(_lines(cart.data))
+        return Before(marks, event.type == ORDER, every, key, held, cart.at.date(), NO_CARTS)
     others = dict(profile.carts) if len(profile.carts) >= CARTS else NO_CARTS
-    return Before(marks, False, every, key, NOTHING, None, others)
+    return Before(marks, event.type == ORDER, every, key, NOTHING, None, others)
 
 
 def changed(profile: Profile, then: Before) -> dict[str, Interest | None]:
@@ -217,14 +214,13 @@ def changed(profile: Profile, then: Before) -> dict[str, Interest | None]:
         for id, gone in then.carts.items():
             if id not in profile.carts:
                 found.update(_lines(gone.data))
-    return {product: standing(profile, product) for product in found}
+    return _rows(profile, found) if found else {}
 
 
 def everything(profile: Profile) -> dict[str, Interest | None]:
     """All rows of a profile."""
-    products = dict.fromkeys((*profile.wants, *(line for cart in profile.carts.values() for line in _lines(cart.data))))
-    rows = {product: standing(profile, product) for product in products}
-    return {product: row for product, row in rows.items() if row is not None}
+    products = {*profile.wants, *(line for cart in profile.carts.values() for line in _lines(cart.data))}
+    return {product: row for product, row in _rows(profile, products).items() if row is not None}
 
 
 def leaving(profile: Profile, at: datetime) -> dict[str, Interest | None]:
@@ -273,6 +269,29 @@ def _saw(want: Want, price: Any, currency: Any, at: datetime) -> None:
 def _worth(want: Want) -> tuple[int, datetime]:
     """What was bought is forgotten first, then what was only viewed, the oldest first."""
     return (0 if not want.how else 1 if want.how == VIEWED else 2), want.at
+
+
+def _rows(profile: Profile, products: set[str]) -> dict[str, Interest | None]:
+    """The rows of products as they are to be."""
+    wants = profile.wants
+    if len(products) == 1:
+        (product,) = products
+        return {product: _row(wants.get(product), _held(profile, product))}
+    held: dict[str, datetime] = {}
+    for cart in profile.carts.values():
+        for line in _lines(cart.data):
+            if line not in held or held[line] < cart.at:
+                held[line] = cart.at
+    return {product: _row(wants.get(product), held.get(product)) for product in products}
+
+
+def _row(want: Want | None, held: datetime | None) -> Interest | None:
+    """What the index says of a product that was wanted, and was in a cart, whether or not it was bought since."""
+    if want is None:
+        return None if held is None else Interest(CART, held)
+    if held is None or (want.bought is not None and held <= want.bought):
+        return Interest(want.how, want.at) if want.how else None
+    return Interest(want.how + CART, max(want.at, held)) if want.how else Interest(CART, held)
 
 
 def _mark(want: Want | None) -> Mark | None:

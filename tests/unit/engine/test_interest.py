@@ -115,6 +115,14 @@ def test_foundare_written_when_something_changes_and_once_a_day() -> None:
     assert rows(profile, order("sofa", "lamp", at=NOON + DAY)) == {"sofa": None, "lamp": None}
 
 
+def test_what_was_of_no_interest_before_it_was_bought_has_no_row() -> None:
+    assert rows(Profile(), order("sofa")) == {}
+    assert rows(Profile(), order("sofa"), event("product.viewed", NOON - HOUR)) == {}
+    bought = order("sofa", "lamp")
+    bought.data["cart"] = {"id": "c1", "items": []}
+    assert rows(after(cart("sofa"), event("wishlist.added", id="lamp")), bought) == {"sofa": None, "lamp": None}
+
+
 def test_what_makes_room_leaves_the_index() -> None:
     profile = Profile()
     for number in range(WANTS):
