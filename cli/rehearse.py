@@ -4,9 +4,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -14,14 +16,16 @@ from cli.options import Json
 from cli.scenario import Paths, bundles, complaint, read_bundle
 from cli.segment import beside
 from cli.terminal import ERR, CliError, line, read_text, say, show_json, show_table
-from libs.contracts import event_types
+from libs.contracts import catalog, event_types
 from libs.domain.engine.named import Named
 from libs.domain.lint.segment import MAIN
-from libs.domain.rehearsal.read import Unfit, read_test
+from libs.domain.rehearsal.read import CATALOG, Unfit, read_test
 from libs.domain.rehearsal.rehearse import rehearse
 from libs.domain.rehearsal.stage import Prepared, Stage, prepare, prepare_segment
 from libs.domain.scenario.source import Finding, ScenarioError
 
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""When a product of a test was received, which nobody asks."""
 ABOVE = 3
 """So many folders up from a scenario the folder `segments` is looked for."""
 Only = Annotated[str | None, typer.Option("-k", help="only tests whose file or name contains this")]
@@ -152,6 +156,8 @@ class Player:
 
 def canonical(type: str, data: dict[str, Any]) -> dict[str, Any]:
     """Data as ingest passes it on; raises `Unfit` for what it refuses."""
+    if type == CATALOG:
+        return product(data)
     shape = event_types.shape(type)
     if shape is not None:  # Kurant's own events have none
         try:
@@ -160,6 +166,14 @@ def canonical(type: str, data: dict[str, Any]) -> dict[str, Any]:
             raise Unfit(error.field, error.text) from None
         event_types.plain(data)
     return data
+
+
+def product(data: dict[str, Any]) -> dict[str, Any]:
+    """A product as ingest passes it on; raises `Unfit` for what it refuses."""
+    try:
+        return msgspec.structs.asdict(catalog.told(data, LONG_AGO))
+    except event_types.Misfit as error:
+        raise Unfit(error.field, error.text) from None
 
 
 def tell(result: Result) -> None:

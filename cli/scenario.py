@@ -61,6 +61,18 @@ def publish_bundle(
     return answer
 
 
+def running(made: dict[str, Any]) -> list[tuple[int, str]]:
+    """By version, how many enrolments wait, and where; newest version first."""
+    found: dict[int, list[tuple[str, int]]] = {}
+    for row in made.get("running") or []:
+        found.setdefault(row["version"], []).append((row["step"], row["enrolments"]))
+    told = []
+    for version, places in sorted(found.items(), reverse=True):
+        where = ", ".join(f"{count} at {step}" for step, count in places)
+        told.append((version, f"{sum(count for _, count in places)} running ({where})"))
+    return told
+
+
 @app.command()
 def lint(
     paths: Paths,
@@ -135,6 +147,8 @@ def publish_each(
             line(f"{made['id']} version {made['version']}{'' if made['changed'] else ', unchanged'}{later}")
             for found in made.get("diff") or []:
                 line(f"  {found['text']}")
+            for version, waiting in running(made):
+                line(f"  {waiting} by version {version}, which they keep")
     if as_json:
         show_json(done)
     if wrong:

@@ -80,7 +80,7 @@ CATALOG = Topic(
     says="products as a shop offers them: price, stock",
     messages=(ProductTold,),
     producers=_services("ingest"),
-    consumers=_services(),
+    consumers=_services("rules"),
     retention=None,
     compacted=True,
 )

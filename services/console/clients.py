@@ -52,6 +52,16 @@ class Peers:
         wanted = {"id": id, "version": version, "state": state}
         return await self._knows(shop, f"/v1/{plural}", lambda known: wanted in known)
 
+    async def running(self, shop: str, id: str) -> list[dict[str, Any]] | None:
+        """How many enrolments of a scenario wait at which step of which version; None when rules does not say."""
+        try:
+            found: list[dict[str, Any]] = await self.ask(
+                "rules", "GET", f"/v1/scenarios/{id}/running", params={"shop": shop}
+            )
+        except Problem:
+            return None
+        return found
+
     async def scores_by(self, shop: str, version: int) -> bool:
         """Whether rules has learned of a version of a shop's RFM rules, as `acted_on`."""
         return await self._knows(shop, "/v1/rfm", lambda known: bool(known["known_version"] >= version))

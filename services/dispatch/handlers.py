@@ -17,7 +17,7 @@ from libs.contracts.scenarios import ScenarioPublished, ScenarioState
 from libs.domain import ids
 from libs.domain.mail import Letter, Links, Mailbox, choose_sender, track
 from libs.domain.scenario.source import ScenarioError
-from libs.domain.template import CompiledMessage, compile_bundle, pick, render
+from libs.domain.template import MAY_LACK, CompiledMessage, compile_bundle, pick, render
 from libs.domain.template.shelf import Bundle, Shelf
 
 log = logger(__name__)
@@ -265,7 +265,7 @@ def write(
     names = ("unsubscribe_url", "preferences_url", "confirm_url")
     given = {name: getattr(decision, name) or "" for name in names}
     profile = {"timezone": request.timezone, **(request.context.get("profile") or {})}
-    context = {"coupon": {}, **request.context, **given, "profile": profile, "shop": {**shop, "id": job.shop}}
+    context = {**MAY_LACK, **request.context, **given, "profile": profile, "shop": {**shop, "id": job.shop}}
     rendered = render(message, context)
     html = rendered.html
     if html and style.tracking:

@@ -1,7 +1,9 @@
 """The composition root of rules: scenarios in memory, profiles in Postgres, Faust in front."""
 
+import asyncio
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -15,12 +17,16 @@ from libs.common.http.server import build
 from libs.common.runtime import Parts, Task
 from libs.contracts import topics
 from libs.contracts.envelope import shop_of
+from libs.domain.catalogue.product import view
 from libs.domain.engine.registry import DEFAULT_ZONE, Registry
 from libs.domain.engine.state import Profile
 from services.rules import handlers, routes, store
 from services.rules.clients import Ingest
+from services.rules.handlers import catalogue
+from services.rules.store import products
 from services.rules.stream import Stream
 from services.rules.ticker import Scorer, Sweeper
+from services.rules.ticker.announcer import Announcer
 
 CACHED = 100_000_000
 """So many bytes of documents are kept in memory as profiles, where they take about six times as much."""
@@ -68,10 +74,17 @@ class Rules:
     one's successor makes the whole transaction fail, and the cache is dropped.
     """
 
-    def __init__(self, parts: Parts, registry: Registry, new_shop: Callable[[], None] = lambda: None) -> None:
-        """`new_shop` is told when a shop's first order has been stored."""
+    def __init__(
+        self,
+        parts: Parts,
+        registry: Registry,
+        new_shop: Callable[[], None] = lambda: None,
+        new_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`new_shop` is told when a shop's first order has been stored, `new_change` when a product has changed."""
         self._clock = parts.clock
         self._new_shop = new_shop
+        self._new_change = new_change
         self._registry = registry
         self._cache = Cache()
 
@@ -81,10 +94,13 @@ class Rules:
 
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
         """One batch: everything it changes is written through `connection`."""
-        good, poison = handlers.decode(records)
+        told, bad = catalogue.decode(record for record in records if record.topic == topics.CATALOG.name)
+        changes = await self._catalogue(connection, told)
+        good, poison = handlers.decode(record for record in records if record.topic != topics.CATALOG.name)
         loaded = await self._load(connection, handlers.about(good))
         profiles = {key: profile for key, (_, profile) in loaded.items()}
-        decision = handlers.decide(good, profiles, self._registry, self._clock.now)
+        known = await self._products(connection, handlers.wanted(good, profiles, self._registry))
+        decision = handlers.decide(good, profiles, self._registry, self._clock.now, known)
         _received(decision.sums, records, [record for record, _ in poison])
         written = {key: (loaded[key][0] + 1, handlers.write(profile)) for key, profile in profiles.items()}
         await store.save(connection, written)
@@ -94,6 +110,7 @@ class Rules:
         )
         new_shops = await store.keep_orders(connection, decision.orders, self._clock.now())
         await store.note_merges(connection, decision.merged, self._clock.now())
+        await products.note_interests(connection, decision.interests)
         await store.count(connection, min(record.partition for record in records), decision.sums)
 
         def keep() -> None:
@@ -101,8 +118,28 @@ class Rules:
                 self._cache.keep(key, version, profiles[key], len(document))
             if new_shops:
                 self._new_shop()
+            if changes:
+                self._new_change()
 
-        return Outcome(outputs=decision.outputs, poison=poison, after=keep)
+        return Outcome(outputs=decision.outputs, poison=poison + bad, after=keep)
+
+    async def _catalogue(self, connection: Connection, told: Sequence[catalogue.Told]) -> int:
+        """Take up products as they are told; how many changes are to be told on."""
+        keys = {(one.shop, one.product.product_id) for one in told}
+        known = {key: catalogue.read(one) for key, one in (await products.load(connection, keys)).items()}
+        taken = catalogue.take(told, known, self._registry)
+        await products.save(connection, {key: catalogue.write(one) for key, one in taken.products.items()})
+        await products.keep_changes(connection, taken.announcements)
+        return len(taken.announcements)
+
+    async def _products(
+        self, connection: Connection, keys: Iterable[catalogue.ProductKey]
+    ) -> dict[str, dict[str, dict[str, Any]]]:
+        """The products that scenarios may ask for, as they are now, by shop."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for (shop, product), document in (await products.load(connection, keys)).items():
+            found.setdefault(shop, {})[product] = view(catalogue.read(document))
+        return found
 
     async def refused(self, connection: Connection, record: Record) -> None:
         """Count a record that could not be applied, in the transaction that puts it into quarantine."""
@@ -127,12 +164,18 @@ def _received(sums: defaultdict[str, Counter[str]], records: Sequence[Record], p
                 sums[shop_of(record.headers)][name] += 1
 
 
+def _registry(file: str | None) -> Registry:
+    """No scenarios yet; the zones of the shops."""
+    registry = Registry()
+    for shop, told in shops.load(file).items():
+        registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
+    return registry
+
+
 async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     """Build the service."""
     settings = parts.settings
-    registry = Registry()
-    for shop, told in shops.load(settings.shops).items():
-        registry.set_zone(shop, told.timezone or DEFAULT_ZONE)
+    registry = _registry(settings.shops)
     sweeper = Sweeper(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
     scorer = Scorer(database=parts.database, producer=parts.producer, clock=parts.clock, registry=registry)
 
@@ -142,7 +185,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
         scorer.hear()
 
     scenarios = Table(name="rules", topic=topics.SCENARIOS, bootstrap=settings.kafka_bootstrap, apply=learn)
-    rules = Rules(parts, registry, scorer.hear)
+    rules = Rules(parts, registry, scorer.hear, lambda: announcer.hear())
     applier = Applier(
         schema="rules",
         database=parts.database,
@@ -154,13 +197,17 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     stream = Stream(
         bootstrap=settings.kafka_bootstrap,
         group="kurant-rules",
-        topics=[topic.name for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES)],
+        topics=[
+            topic.name
+            for topic in (topics.EVENTS, topics.DUE, topics.DELIVERIES, topics.CONSENT_CHANGES, topics.CATALOG)
+        ],
         applier=applier,
         forget=rules.forget,
         read_first=(topics.EVENTS.name, topics.DUE.name),
         settled=ingest.settled,
         instance=settings.instance,
     )
+    announcer = Announcer(database=parts.database, producer=parts.producer, ends=stream.all_ends)
     checks = {"database": parts.database.ping, "kafka": parts.producer.ping}
     checks |= {"scenarios": scenarios.ready, "partitions": stream.ready}
     app = build("rules", clock=parts.clock, checks=checks)
@@ -170,19 +217,17 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     async def follow() -> None:
         await scenarios.run(parts.stop)
 
-    async def work() -> None:
-        try:
+    def informed(run: Callable[[asyncio.Event], Awaitable[None]]) -> Task:
+        async def task() -> None:
             if await scenarios.wait_complete():
-                await stream.run(parts.stop)
+                await run(parts.stop)
+
+        return task
+
+    async def work(stop: asyncio.Event) -> None:
+        try:
+            await stream.run(stop)
         finally:
             await ingest.close()
 
-    async def sweep() -> None:
-        if await scenarios.wait_complete():
-            await sweeper.run(parts.stop)
-
-    async def score() -> None:
-        if await scenarios.wait_complete():
-            await scorer.run(parts.stop)
-
-    return app, [follow, work, sweep, score]
+    return app, [follow, *(informed(run) for run in (work, sweeper.run, scorer.run, announcer.run))]

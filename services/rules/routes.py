@@ -15,6 +15,7 @@ from libs.common.runtime import Parts
 from libs.contracts import topics
 from libs.domain.engine.explain import explain, timeline
 from libs.domain.engine.registry import Registry
+from libs.domain.engine.run import AT
 from libs.domain.engine.state import Enrolment, Profile
 from libs.domain.engine.turn import Turn
 from libs.domain.rfm import plan, report
@@ -29,6 +30,7 @@ SUMS = {
 }
 
 
+RUNNING = {"version": 1, "step": "steps/0", "enrolments": 12}
 LIVE = {"id": "abandoned-cart", "version": 1, "state": "live"}
 AUDITED = {"events": examples.EVENTS, "steps": examples.STEPS, "messages": {"requested": 6}, "lag": 0}
 PATIENCE = 8.0
@@ -115,6 +117,17 @@ def _install_registry(app: FastAPI, parts: Parts, registry: Registry) -> None:
             {"id": program.id, "version": program.version, "state": state}
             for program, state in registry.current(caller.for_shop(shop))
         ]
+
+    @app.get(
+        "/v1/scenarios/{id}/running",
+        tags=["scenarios"],
+        **door(scope="read", gives={200: json([RUNNING])}, errors=(422,)),
+    )
+    async def running(request: Request, id: str, shop: str) -> list[dict[str, Any]]:
+        """How many enrolments of each version wait at each step; counted since this was first counted."""
+        own = (await parts.gate.caller(request, "read")).for_shop(shop)
+        async with parts.database.connection() as connection:
+            return handlers.running(await store.counters(connection, own, f"{AT}{id}@"))
 
     @app.get("/v1/segments", tags=["segments"], **door(scope="read", gives={200: json([LIVE])}, errors=(422,)))
     async def segments(request: Request, shop: str) -> list[dict[str, Any]]:

@@ -4,6 +4,11 @@ RFM: `rules.order_fact` has a row per order, written by the stream in the transa
 `rules.rfm_touched` names the profiles of which an order changed, and only grows there, so that the stream never waits
 for a run. `rules.merged` names the merges whose orders are still to be moved, and those of the last day, since a chain
 of them may become known from its end. A run writes `rules.rfm`, and `rules.rfm_history` as its outbox.
+
+Products: `rules.product` has each as it was told last, written by the partition of the catalogue that it is in;
+`rules.interest_log` has what each batch of events taught about whom they matter to, which the stream only appends to,
+since a row of an index for every view is more than it can bear; `rules.interest` is the index made of it, a row per
+product and profile. `rules.product_change` are the changes that are still to be told, with how far that is.
 """
 
 LOAD = """
@@ -30,7 +35,7 @@ SELECT name, sum(value)::bigint AS value FROM (
     SELECT name, value FROM rules.tally WHERE $1::text IS NULL OR shop = $1
     UNION ALL
     SELECT name, value FROM rules.counter WHERE $1::text IS NULL
-) AS c GROUP BY name
+) AS c WHERE starts_with(name, coalesce($2, 'at:')) = ($2 IS NOT NULL) GROUP BY name
 """
 
 KEEP = """
@@ -231,4 +236,77 @@ SELECT profile, last_day, orders, frequency, monetary, r, f, m, segment FROM rul
 
 HISTORY = """
 SELECT at, "from", "to", r, f, m FROM rules.rfm_history WHERE shop = $1 AND profile = $2 ORDER BY run DESC LIMIT $3
+"""
+
+LOAD_PRODUCTS = """
+SELECT p.shop, p.product, p.document
+FROM unnest($1::text[], $2::text[]) AS wanted (shop, product)
+JOIN rules.product AS p ON p.shop = wanted.shop AND p.product = wanted.product
+"""
+
+SAVE_PRODUCTS = """
+INSERT INTO rules.product (shop, product, document)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+ON CONFLICT (shop, product) DO UPDATE SET document = excluded.document
+"""
+
+INDEX_INTERESTS = """
+WITH taken AS (
+    DELETE FROM rules.interest_log
+    WHERE number = ANY (ARRAY(SELECT number FROM rules.interest_log ORDER BY number LIMIT $1))
+    RETURNING number, rows
+), told AS (
+    SELECT DISTINCT ON (shop, product, profile) shop, product, profile, how, at, until
+    FROM taken, jsonb_array_elements(rows) WITH ORDINALITY AS r (told, place), LATERAL (
+        SELECT told ->> 0 AS shop, told ->> 1 AS product, (told ->> 2)::uuid AS profile, told ->> 3 AS how,
+            (told ->> 4)::timestamptz AS at, (told ->> 5)::timestamptz AS until
+    ) AS fields
+    ORDER BY shop, product, profile, number DESC, place DESC
+), dropped AS (
+    DELETE FROM rules.interest AS i USING told
+    WHERE told.how IS NULL AND i.shop = told.shop AND i.product = told.product AND i.profile = told.profile
+), kept AS (
+    INSERT INTO rules.interest (shop, product, profile, how, at, until)
+    SELECT shop, product, profile, how, at,
+        coalesce(until, at + CASE how WHEN $2 THEN $3::interval ELSE $4::interval END)
+    FROM told WHERE how IS NOT NULL
+    ON CONFLICT (shop, product, profile) DO UPDATE SET how = excluded.how, at = excluded.at, until = excluded.until
+)
+SELECT count(*) FROM taken
+"""
+"""Bring noted interests into the index, of each product and profile the last."""
+
+FORGET_INTERESTS = """
+DELETE FROM rules.interest WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM rules.interest WHERE until < $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+"""
+
+INTERESTED = """
+SELECT profile FROM rules.interest
+WHERE shop = $1 AND product = $2 AND ($3::uuid IS NULL OR profile > $3) AND until > $4
+ORDER BY profile LIMIT $5
+"""
+
+KEEP_CHANGES = """
+INSERT INTO rules.product_change (change, shop, product, kind, old_price, at, data, traceparent)
+SELECT change, shop, product, kind, old_price, at, data, traceparent
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[],
+    $8::text[]) WITH ORDINALITY AS c (change, shop, product, kind, old_price, at, data, traceparent, place)
+ORDER BY place ON CONFLICT (change) DO NOTHING
+"""
+
+HOLD_CHANGE = """
+SELECT c.number, c.change, c.shop, c.product, c.kind, c.old_price, c.at, c.data, c.traceparent, c.position, p.document
+FROM rules.product_change AS c JOIN rules.product AS p ON p.shop = c.shop AND p.product = c.product
+WHERE c.number <= $1 AND NOT EXISTS (
+    SELECT FROM rules.product_change AS before
+    WHERE before.shop = c.shop AND before.product = c.product AND before.number < c.number
+)
+ORDER BY c.turn LIMIT 1 FOR UPDATE OF c SKIP LOCKED
+"""
+"""The next change to tell: those of one product after each other, those of several in turns."""
+
+MOVE_CHANGE = """
+UPDATE rules.product_change SET position = $2, turn = nextval('rules.product_turn') WHERE number = $1
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import calm
+from tests.acceptance import calm, shelf
 from tests.acceptance import stories as told
 from tests.support.running import Running, free_base
 
@@ -21,18 +21,8 @@ shops:
 """
 SCENARIOS = Path(__file__).with_name("scenarios")
 ORDER = (
-    "clients",
-    "cli",
-    "doors",
-    "tenancy",
-    "audit",
-    "traces",
-    "hostile",
-    "path",
-    "caps",
-    "restart",
-    "privacy",
-    "end",
+    *("clients", "cli", "doors", "tenancy", "audit", "traces", "hostile", "path", "products", "caps", "restart"),
+    *("privacy", "end"),
 )
 
 
@@ -64,6 +54,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session", autouse=True)
 def begun(platform: Running) -> told.Stories:
     """The stories, set in motion."""
+    shelf.begin(platform)
     return told.begin(platform)
 
 

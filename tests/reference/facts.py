@@ -101,7 +101,8 @@ class Facts:
             thing = event.data.get(kind)
             if isinstance(thing, dict) and thing.get("id") is not None:
                 before = known.get(str(thing["id"]), (event.time, {}))[1]
-                known[str(thing["id"])] = (event.time, {**before, **thing})
+                empty = {"items": []} if event.type == "cart.cleared" else {}
+                known[str(thing["id"])] = (event.time, {**before, **empty, **thing})
         return known
 
     def thing(self, kind: str, event: Event) -> Json | None:

@@ -105,7 +105,8 @@ class Reference:
         self._react(
             event, [one for one in names if one in after - before], [one for one in names if one in before - after]
         )
-        self._look_again()
+        if event.data.keys() & ZONES:  # what a step has changed is looked at when others have heard of it
+            self._look_again()
         self._settle()
 
     def tell(self, run: Run, event: Event, added: list[str], removed: list[str]) -> bool:

@@ -29,6 +29,8 @@ def test_the_engine_does_what_the_language_says() -> None:
         for differences, tried in pool.map(trial, range(first, first + count, CHUNK), [CHUNK] * (count // CHUNK)):
             found += differences
             done += tried
+            for difference in differences:
+                print(f"\n{difference}", flush=True)
             if FULL and done % SHOWN == 0:
                 spent = time.monotonic() - begun
                 print(f"\n{done:,} of {count:,} histories, {len(found)} differences, {spent:.0f} s", flush=True)

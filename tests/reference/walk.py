@@ -108,13 +108,17 @@ def _wait(world: "Reference", run: Run, step: model.Wait) -> Iterator[Pause]:
 
 
 def _until(world: "Reference", run: Run, step: model.Until) -> Iterator[Pause]:
-    """An event after the wait began and not after its end, by its own time, whenever it comes."""
+    """An event after the wait began and not after its end, by its own time, whenever it comes.
+
+    One of another type than the trigger may have the trigger's own time.
+    """
     began = world.now if run.asked_at == world.now and run.at + step.within <= world.now else run.at
     deadline = began + step.within
 
     def first() -> datetime | None:
         for event in world.facts.of_type(step.event):
-            if not began < event.time <= deadline:
+            beside = event.time == began == run.trigger.time and event.type != run.trigger.type
+            if not (beside or began < event.time <= deadline):
                 continue
             mine = [id for name, id in run.asked if name == step.of]
             if step.of is not None and event.data.get("message") not in mine:

@@ -63,11 +63,12 @@ class Said:
 
 @dataclass
 class Running:
-    """One platform. `speed` is how many times faster than life its clock runs."""
+    """One platform. `speed` is how many times faster than life its clock runs, `begins` what it says at first."""
 
     data: Path
     base: int
     speed: float
+    begins: str = START
     popen: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=30))
@@ -81,7 +82,7 @@ class Running:
         self.starts += 1
         output = self.output()
         command = [sys.executable, "-m", "cli.main", "up", "--data", str(self.data)]
-        command += ["--port-base", str(self.base), "--speed", f"{self.speed:g}", "--start", START]
+        command += ["--port-base", str(self.base), "--speed", f"{self.speed:g}", "--start", self.begins]
         with output.open("wb") as file:
             self.popen = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
         popen = self.popen

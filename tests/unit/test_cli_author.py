@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cli.main import run
+from cli.scenario import running
 from tests.support.web import Asked, Web, serving
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios"
@@ -208,3 +209,16 @@ def test_schemas(capsys: pytest.CaptureFixture[str]) -> None:
         out = capsys.readouterr().out
         Draft202012Validator.check_schema(json.loads(out))
         assert out == (LIBRARY / "schema" / f"{name}.schema.json").read_text()
+
+
+def test_publishing_says_who_still_goes_by_which_version() -> None:
+    rows = [
+        {"version": 1, "step": "steps/0", "enrolments": 3},
+        {"version": 1, "step": "steps/2", "enrolments": 1},
+        {"version": 2, "step": "steps/0", "enrolments": 5},
+    ]
+    assert running({"running": rows}) == [
+        (2, "5 running (5 at steps/0)"),
+        (1, "4 running (3 at steps/0, 1 at steps/2)"),
+    ]
+    assert running({"running": None}) == []

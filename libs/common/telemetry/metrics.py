@@ -52,6 +52,12 @@ RFM_SECONDS = Histogram(
 )
 RFM_CUSTOMERS = Gauge("kurant_rfm_customers", "Customers that the last run computed", ["shop", "kind"], registry=RULES)
 RFM_CHANGES = Counter("kurant_rfm_changes", "Customers whose segment or scores a run changed", ["shop"], registry=RULES)
+PRODUCT_CHANGES = Counter(
+    "kurant_product_changes", "Products back in stock or cheaper, told to customers", ["kind"], registry=RULES
+)
+PRODUCT_EVENTS = Counter(
+    "kurant_product_events", "Customers told of such changes, each an event", ["kind"], registry=RULES
+)
 LAG = Gauge("kurant_consumer_lag", "Records behind the newest", ["topic", "partition"])
 QUARANTINED = Counter("kurant_quarantined", "Records that could not be used", ["topic", "cause"])
 HTTP_REQUESTS = Histogram(

@@ -75,6 +75,8 @@ def request(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hoo
     scope = turn.scope_of(enrolment)
     traits = turn.profile.traits
     context = {name: scope[name] for name in SCOPES}
+    if "product" in scope:
+        context["product"] = scope["product"]
     late = LATE
     if isinstance(step, Hook):
         context["webhook"] = step.request

@@ -6,7 +6,6 @@ from libs.domain import ids
 from libs.domain.engine import events, run, segments, watch
 from libs.domain.engine.acts import SOURCE
 from libs.domain.engine.state import Happened
-from libs.domain.engine.trace import unfinished
 from libs.domain.engine.turn import Turn
 
 AS_EVENTS = frozenset({"sent", "delivered", "bounced"})
@@ -21,9 +20,8 @@ def on_due(turn: Turn, step: str) -> bool:
     else:
         known = True
         program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
-        enrolment.wait = None
         turn.sums["steps.fired"] += 1
-        unfinished(enrolment, "woken")
+        run.leave(turn, enrolment, "woken")
         if program is None:
             run.hold(turn, enrolment, "?", "this version is not known here yet")
         else:

@@ -8,6 +8,7 @@ from functools import partial
 
 from libs.domain.engine import run, segments, watch
 from libs.domain.engine.enter import enter, judged, key_of
+from libs.domain.engine.interest import saw
 from libs.domain.engine.learn import RFM, Learned, learn
 from libs.domain.engine.program import Program
 from libs.domain.engine.starters import Starters
@@ -15,6 +16,7 @@ from libs.domain.engine.state import HISTORY, TYPES, UNASKED, Considered, Happen
 from libs.domain.engine.tracks import project
 from libs.domain.engine.triggers import NOT_MET, Asking, found, met, nth_event
 from libs.domain.engine.turn import Resumed, Told, Turn
+from libs.domain.scenario.model import PriceTrigger
 
 ZONES = {"timezone", "timezone_hint"}
 """The traits by which the customer's zone is known."""
@@ -150,6 +152,7 @@ def _consider(
         programs = [*(asked.programs if seen is None else asked.candidates(scope)), *tagged]
         _keep(turn.profile, event.type, seen)
     passed = set(asked.ids) & turn.profile.judged.keys() if asked is not None else set()
+    told = False
     for program in programs:
         if not met(turn, program, asking):
             if asked is not None and seen is None:
@@ -164,6 +167,9 @@ def _consider(
             judged(turn, program, event, tell(), entered=False, because=f"no value at key {program.key}")
             continue
         enter(turn, program, by, key, tell, traceparent)
+        told = told or (isinstance(program.on, PriceTrigger) and turn.profile.entered.get(program.id) == by.time)
+    if told:  # all have compared with what the customer saw before
+        saw(turn.profile, event)
     for id in passed:  # what was known of them is of an earlier event
         del turn.profile.judged[id]
 

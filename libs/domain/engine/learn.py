@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.domain.engine import interest
 from libs.domain.engine.state import (
     CARTS,
     MARKS,
     ORDERS,
-    WANTS,
     Dated,
     Happened,
     Json,
     Mark,
     Member,
     Profile,
-    Want,
     keep_newest,
 )
 
@@ -28,9 +27,8 @@ TRAIT_EVENTS = frozenset(
 )
 TAG_EVENTS = {"profile.tagged": True, "profile.untagged": False}
 SEGMENT_EVENTS = {"segment.entered": True, "segment.left": False}
-WANT_EVENTS = {"stock_alert.requested": "a", "wishlist.added": "w", "product.viewed": "v"}
 RFM = "rfm.changed"
-HOW = {"a": "asked for", "w": "wished", "v": "viewed"}
+CLEARED = "cart.cleared"
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ NOTHING = Learned()
 
 
 def learn(profile: Profile, event: Happened, views: bool) -> Learned:
-    """Take up what the event says; `views` whether anybody asks which products were viewed."""
+    """Take up what the event says; `views` whether anybody asks which products matter."""
     data, kind = event.data, event.type
     learned = NOTHING
     if kind in TRAIT_EVENTS:
@@ -59,15 +57,17 @@ def learn(profile: Profile, event: Happened, views: bool) -> Learned:
         _rfm(profile, event)
     elif kind in SEGMENT_EVENTS and data.get("segment"):
         _member(profile.segments, str(data["segment"]), event.time, SEGMENT_EVENTS[kind])
-    elif kind in WANT_EVENTS:
+    elif kind in interest.WANT_EVENTS:
         if views or kind != "product.viewed":
-            _want(profile, event, WANT_EVENTS[kind])
+            interest.want(profile, event, interest.WANT_EVENTS[kind])
     elif kind == "wishlist.removed":
-        _unwish(profile, event)
+        interest.unwish(profile, event)
+    elif kind == interest.ORDER:
+        interest.buy(profile, event, views)
     if "timezone_hint" in data and kind not in TRAIT_EVENTS:
         learned = put(profile, {"timezone_hint": data["timezone_hint"]}, event.time)
     if "cart" in data:
-        _dated(profile.carts, data["cart"], event.time, CARTS)
+        _dated(profile.carts, _emptied(data["cart"]) if kind == CLEARED else data["cart"], event.time, CARTS)
     if "order" in data:
         _dated(profile.orders, data["order"], event.time, ORDERS)
     return learned
@@ -157,59 +157,9 @@ def _rfm(profile: Profile, event: Happened) -> None:
     profile.rfm = Dated(event.time, {**(scores if isinstance(scores, dict) else {}), **told})
 
 
-def product_of(event: Happened) -> Json:
-    """What the event says of its product."""
-    told = event.data.get("product")
-    return told if isinstance(told, dict) else event.data
-
-
-def product_id(event: Happened) -> str | None:
-    """The product that the event is about."""
-    told = product_of(event).get("product_id")
-    return None if told is None else str(told)
-
-
-def _want(profile: Profile, event: Happened, how: str) -> None:
-    product = product_id(event)
-    if product is None:
-        return
-    known = profile.wants.get(product)
-    if known is None:
-        profile.wants[product] = Want(event.time, how)
-        if len(profile.wants) > WANTS:
-            del profile.wants[min(profile.wants, key=lambda one: _worth(profile.wants[one]))]
-        return
-    known.at = max(known.at, event.time)
-    if how not in known.how:
-        known.how = "".join(sorted(known.how + how))
-
-
-def _worth(want: Want) -> tuple[bool, datetime]:
-    """What was only viewed is forgotten first, the oldest first."""
-    return want.how != "v", want.at
-
-
-def _unwish(profile: Profile, event: Happened) -> None:
-    product = product_id(event)
-    known = profile.wants.get(product) if product else None
-    if product and known is not None and known.at <= event.time:
-        known.how = known.how.replace("w", "")
-        if not known.how:
-            del profile.wants[product]
-
-
-def interest(profile: Profile, product: str) -> str | None:
-    """Why the product matters to the profile, or None."""
-    want = profile.wants.get(product)
-    found = [HOW[letter] for letter in want.how] if want else []
-    for cart in profile.carts.values():
-        items = cart.data.get("items")
-        if isinstance(items, list) and any(
-            isinstance(item, dict) and str(item.get("product_id")) == product for item in items
-        ):
-            found.append("in a cart")
-            break
-    return ", ".join(found) or None
+def _emptied(cart: Any) -> Any:
+    """A cart that was cleared has no lines, whether or not the event says so."""
+    return {**cart, "items": []} if isinstance(cart, dict) and "items" not in cart else cart
 
 
 def _dated(dated: dict[str, Dated], told: Any, at: datetime, most: int) -> None:

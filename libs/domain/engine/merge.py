@@ -2,20 +2,18 @@
 
 from datetime import datetime
 
-from libs.domain.engine import run, segments, watch
+from libs.domain.engine import interest, run, segments, watch
 from libs.domain.engine.events import settle
 from libs.domain.engine.learn import blend
 from libs.domain.engine.state import (
     CARTS,
     HISTORY,
     ORDERS,
-    WANTS,
     Count,
     Dated,
     Enrolment,
     Mark,
     Profile,
-    Want,
     keep_newest,
 )
 from libs.domain.engine.tracks import join
@@ -46,7 +44,7 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     _newest_of(mine.orders, other.orders, ORDERS)
     if other.rfm is not None and (mine.rfm is None or mine.rfm.at < other.rfm.at):
         mine.rfm = other.rfm
-    _wants(mine.wants, other.wants)
+    interest.join(mine.wants, other.wants)
     join(mine.tracks, other.tracks, HISTORY)
     mine.first = min((at for at in (mine.first, other.first) if at is not None), default=None)
     for name, count in other.counts.items():
@@ -90,15 +88,6 @@ def _marks(mine: dict[str, Mark], other: dict[str, Mark]) -> None:
     for name, mark in other.items():
         if name not in mine or mine[name].at < mark.at:
             mine[name] = mark
-
-
-def _wants(mine: dict[str, Want], other: dict[str, Want]) -> None:
-    for product, want in other.items():
-        known = mine.get(product)
-        how = "".join(sorted(set(want.how) | set(known.how if known else "")))
-        mine[product] = Want(max(want.at, known.at) if known else want.at, how)
-    for product in sorted(mine, key=lambda one: mine[one].at)[:-WANTS]:
-        del mine[product]
 
 
 def _newest_of(mine: dict[str, Dated], other: dict[str, Dated], most: int) -> None:

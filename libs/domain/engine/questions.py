@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from libs.domain.scenario import model
 from libs.domain.scenario.model import Condition, Scenario, Step
 
+PRODUCT = "product"
+"""Stands among the types (which have a dot) where a scenario asks for the product of its trigger as it is now."""
 OF_MESSAGE = (("message",), ("scenario",), ("name",))
 """By what an event of a message says which message it is."""
 
@@ -22,7 +24,7 @@ class Asked:
 
 
 def questions(scenario: Scenario) -> dict[str, Asked]:
-    """Every event type that the scenario may look for in the past."""
+    """Every event type that the scenario may look for in the past, and `PRODUCT`."""
     found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     trigger = scenario.trigger
     if isinstance(trigger, model.EventTrigger):
@@ -73,6 +75,8 @@ def _asked(condition: Condition | None, owner: str | None) -> Iterator[tuple[str
         root, *rest = condition.path.split(".")
         if owner and root == "event" and rest and rest not in (["type"], ["time"]):
             yield owner, tuple(rest)
+        elif root == PRODUCT:
+            yield PRODUCT, ()
     elif isinstance(condition, model.Happened):
         yield condition.event, ()
         yield from _asked(condition.where, condition.event)

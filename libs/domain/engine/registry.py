@@ -33,8 +33,9 @@ class Watching:
 class Shop:
     """All that a turn needs of one shop.
 
-    `fingerprint` is of all that a profile has to look at by itself: the scenarios that are entered at a moment, and
-    the segments. It is the same in every process that knows the same versions, and empty where there is nothing.
+    `fingerprint` is of all that a profile has to look at by itself: the scenarios that are entered at a moment, the
+    segments, and whether products find their customers (`products`). It is the same in every process that knows the
+    same versions, and empty where there is nothing.
     """
 
     triggers: dict[str, Starters] = field(default_factory=dict)
@@ -149,8 +150,8 @@ class Registry:
         index.watching = _watching(watching)
         archived = [segment.id for segment, state in segments if state == "archived"]
         index.segments = named.index(live, archived) if segments else None
-        index.fingerprint = _fingerprint(watching, live)
         index.products = any(program.products for program in current)
+        index.fingerprint = _fingerprint(watching, live, index.products)
 
 
 def _watching(programs: list[Program]) -> Watching | None:
@@ -177,9 +178,10 @@ def _watching(programs: list[Program]) -> Watching | None:
     )
 
 
-def _fingerprint(programs: list[Program], segments: list[Named]) -> str:
+def _fingerprint(programs: list[Program], segments: list[Named], products: bool) -> str:
     known = sorted(f"{program.id}@{program.version}" for program in programs)
     known += sorted(f"segment {segment.id}@{segment.version}" for segment in segments)
+    known += ["products"] if products else []
     return blake2b(";".join(known).encode(), digest_size=6).hexdigest() if known else ""
 
 

@@ -14,6 +14,8 @@ from libs.domain.scenario.times import is_local, next_open, wait_until
 
 RECHECK = timedelta(minutes=5)
 """How soon a held step (paused scenario, version not known yet) is looked at again."""
+AT = "at:"
+"""How the names of counts begin that say how many wait where."""
 __all__ = ["LATE", "RECHECK"]
 
 
@@ -107,12 +109,17 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
 
 
 def _happened(turn: Turn, enrolment: Enrolment, program: Program, step: Await, deadline: datetime) -> datetime | None:
-    """When the event that is waited for happened first after the wait began; by its own time, whenever it came."""
+    """When the event that is waited for happened first after the wait began; by its own time, whenever it came.
+
+    At the moment of the trigger itself another type of event counts too: consents that came with it are told apart.
+    """
     track = turn.profile.tracks.get(step.event)
     if track is None:
         return None
+    began, trigger = enrolment.at, enrolment.trigger
+    first = track.since(began) if trigger.time == began and trigger.type != step.event else track.after(began)
     scope = turn.scope_of(enrolment) if step.where is not None else {}
-    for place in range(track.after(enrolment.at), len(track.times)):
+    for place in range(first, len(track.times)):
         if track.times[place] > deadline:
             return None
         if step.of is not None and not _is_of(track.fields(place), enrolment, program, step.of):
@@ -192,11 +199,22 @@ def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = No
 def cancel_wait(turn: Turn, enrolment: Enrolment, verdict: str = "cancelled") -> None:
     """Forget the awaited call and tell the scheduler so."""
     wait = enrolment.wait
-    if wait is None:
-        return
+    if wait is not None:
+        turn.revoke(_call(enrolment, wait))
+        leave(turn, enrolment, verdict)
+
+
+def leave(turn: Turn, enrolment: Enrolment, verdict: str) -> None:
+    """It waits no more where it did."""
     enrolment.wait = None
-    turn.revoke(_call(enrolment, wait))
-    unfinished(enrolment, verdict)
+    step = unfinished(enrolment, verdict)
+    if step is not None:
+        turn.sums[place(enrolment, step)] -= 1
+
+
+def place(enrolment: Enrolment, step: str) -> str:
+    """The name of the count of enrolments of a version that wait at a step; who does not wait has ended."""
+    return f"{AT}{enrolment.scenario}@{enrolment.version}:{step}"
 
 
 def hold(turn: Turn, enrolment: Enrolment, path: str, because: str) -> None:
@@ -235,7 +253,8 @@ def resume(turn: Turn, enrolment: Enrolment, waited: Wait | None) -> None:
     """Wait again, as before, under this profile: the call of the profile it comes from was cancelled."""
     due = waited.due_at if waited is not None else enrolment.at
     kind, began = (waited.kind, waited.began) if waited is not None else ("", None)
-    _wait(turn, enrolment, "merge", max(due, turn.now), kind, began)
+    path = enrolment.steps[-1].step if enrolment.steps else "merge"
+    _wait(turn, enrolment, path, max(due, turn.now), kind, began)
 
 
 def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None) -> None:
@@ -244,6 +263,7 @@ def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str,
     enrolment.wait = Wait(step, due, kind, began)
     turn.ask(_call(enrolment, enrolment.wait))
     trace(enrolment, path, due, "waiting")
+    turn.sums[place(enrolment, path)] += 1
 
 
 def _call(enrolment: Enrolment, wait: Wait) -> Call:

@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from libs.domain.engine.learn import interest, product_id, product_of
+from libs.domain.engine.interest import interest, price_before, product_id, product_of
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Considered, Happened, Profile
 from libs.domain.scenario import model
@@ -98,10 +98,10 @@ def _small(value: Any) -> bool:
 
 def _of_product(profile: Profile, event: Happened) -> Json:
     """What triggers of stock and price look at."""
-    product, told = product_id(event), product_of(event)
-    kept: Json = {"product": product, "interest": interest(profile, product) if product else None}
-    for name, field in (("price", "price"), ("before", "old_price")):
-        value = told.get(field)
+    product = product_id(event)
+    kept: Json = {"product": product, "interest": interest(profile, product, event.time) if product else None}
+    prices = {"price": product_of(event).get("price"), "before": price_before(profile, event)}
+    for name, value in prices.items():
         kept[name] = value if isinstance(value, str | int | float) and len(str(value)) <= LONGEST else None
     return kept
 

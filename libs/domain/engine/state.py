@@ -74,10 +74,17 @@ class Member(msgspec.Struct, array_like=True, gc=False):
 
 
 class Want(msgspec.Struct, array_like=True, gc=False):
-    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`."""
+    """Why a product matters to the profile: letters of `asked`, `wished`, `viewed`; none where it does not.
+
+    `price` is the one that the customer saw last, with its currency, at `seen` (None: at `at`). `bought` is when it
+    was bought last: what was before that does not count.
+    """
 
     at: datetime
     how: str
+    price: str | None = None
+    seen: datetime | None = None
+    bought: datetime | None = None
 
 
 class Count(msgspec.Struct, array_like=True, gc=False):

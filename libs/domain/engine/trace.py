@@ -13,9 +13,10 @@ def trace(enrolment: Enrolment, path: str, at: datetime, verdict: str, because: 
         del enrolment.steps[next(idle, 0)]
 
 
-def unfinished(enrolment: Enrolment, verdict: str) -> None:
-    """Say how the wait at hand ended."""
+def unfinished(enrolment: Enrolment, verdict: str) -> str | None:
+    """Say how the wait at hand ended; the step that waited."""
     for taken in reversed(enrolment.steps):
         if taken.verdict == "waiting":
             taken.verdict = verdict
-            break
+            return taken.step
+    return None

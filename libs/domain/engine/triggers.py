@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from libs.domain.engine.learn import interest, product_id, product_of
+from libs.domain.engine.interest import interest, price_before, product_id, product_of
 from libs.domain.engine.program import Program
 from libs.domain.engine.state import Considered, Count, Happened
 from libs.domain.engine.tracks import until
@@ -61,9 +61,9 @@ def found(turn: Turn, program: Program, asking: Asking) -> list[Found]:
     if isinstance(trigger, model.SegmentTrigger):
         return [_segment(trigger, event.type, data.get("segment"))]
     if isinstance(trigger, model.StockTrigger | model.PriceTrigger):
-        product, told_of = product_id(event), product_of(event)
-        why = interest(turn.profile, product) if product else None
-        return _product(trigger, product, why, told_of.get("price"), told_of.get("old_price"))
+        product, price = product_id(event), product_of(event).get("price")
+        why = interest(turn.profile, product, event.time) if product else None
+        return _product(trigger, product, why, price, price_before(turn.profile, event))
     return []
 
 
@@ -191,4 +191,4 @@ def _drop(trigger: model.PriceTrigger, price: Any, old: Any) -> Found:
     if now is None or before is None or before <= 0:
         return Found("price drop", None, False)
     drop = (before - now) * 100 / before
-    return Found("price drop", f"{drop.quantize(Decimal('0.01'))}%", drop >= wanted)
+    return Found("price drop", f"{drop.quantize(Decimal('0.01'))}% of {before}", drop >= wanted)

@@ -1,12 +1,14 @@
 """One turn: a profile, a moment, and what is decided in it."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from libs.domain.engine import products
 from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
 from libs.domain.scenario.match import History, known_zone
@@ -81,7 +83,8 @@ class Turn:
 
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
-    document lets go of. `index` is what is known of the shop.
+    document lets go of. `index` is what is known of the shop. `products` are those that scenarios ask for here, as they
+    are now.
     """
 
     shop: str
@@ -98,6 +101,7 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
+    products: Mapping[str, Json] = field(default_factory=dict)
     index: Shop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,7 +140,7 @@ class Turn:
         person = {**profile.traits, "consents": profile.consents}  # an event's own list of consents is no trait
         if profile.segments or self.index.segments is not None:
             person["segments"] = sorted(name for name, mark in profile.segments.items() if mark.on)
-        return {
+        scope = {
             "event": {"type": event.type, "time": event.time.isoformat(), "id": event.id, **event.data},
             "profile": person,
             "cart": self._cart(event),
@@ -145,6 +149,9 @@ class Turn:
             "key": key,
             "zone": self.zone(),
         }
+        if self.products and (product := products.now(event, self.products)):
+            scope["product"] = product
+        return scope
 
     def scope_of(self, enrolment: Enrolment) -> dict[str, Any]:
         """The scope of a running enrolment: its trigger is the event."""

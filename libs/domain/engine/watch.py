@@ -51,7 +51,7 @@ def on_event(turn: Turn, event: Happened, *, traits: bool, changed: bool) -> Non
     for program in watching.activity.get(event.type, ()):
         key = _own_key(turn, program)
         known = turn.profile.watches.get(_name(program, key))
-        if known is None or not known.step:
+        if known is None or known.due_at is None or not known.step or event.time + _lasting(program) < known.due_at:
             _refresh(turn, program, key)
     if watching.dates:
         for root in watching.dates.keys() & event.data.keys():
@@ -121,6 +121,11 @@ def take_over(turn: Turn, watches: Mapping[str, Watch]) -> None:
 
 def _name(program: Program, key: str) -> str:
     return f"{program.id}/{key}"
+
+
+def _lasting(program: Program) -> timedelta:
+    assert isinstance(program.on, InactiveTrigger)
+    return program.on.lasting
 
 
 def _own_key(turn: Turn, program: Program) -> str:
@@ -276,7 +281,7 @@ def _silence(turn: Turn, trigger: InactiveTrigger, known: Watch) -> Aim | str:
     due = last + trigger.lasting
     if known.done == name:
         return known.because
-    if known.due_at is None and due < turn.now - LATE:
+    if (known.due_at is None or known.due_at > turn.now) and due < turn.now - LATE:  # no call came late: it is news
         known.done = name
         return f"quiet since {name}, already when this scenario began to look"
     return Aim(due=due, name=name, date=name)

@@ -21,12 +21,16 @@ OF_LISTS = ("contains", *SEVERAL, "exists")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a condition stands: what `event.` means there, whether a run has begun, whether runs have a key."""
+    """Where a condition stands: what `event.` means there, whether a run has begun, whether runs have a key.
+
+    `product` says whether there is a product to ask for: that of the event which begins the run.
+    """
 
     event: Shape
     running: bool
     keyed: bool
     entering: bool = False
+    product: bool = True
 
 
 def check_condition(source: Source, path: str, told: Any, place: Place) -> Iterator[Finding]:
@@ -51,6 +55,10 @@ def check_condition(source: Source, path: str, told: Any, place: Place) -> Itera
 def _path(source: Source, at: str, name: str, place: Place) -> Iterator[Finding]:
     if name == "key":
         yield from _key(source, at, place)
+        return
+    if name.startswith("product.") and not place.product:
+        message = f"{name} is of the product that a trigger tells of, and there is none here"
+        yield source.finding(at, message, "ask in a step of a scenario that an event of a product starts")
         return
     word = look(name, place.event)
     if word is not None:
@@ -105,7 +113,9 @@ def _value(source: Source, at: str, told: tuple[str, str, Any]) -> Iterator[Find
     elif name in ("rfm.segment", "rfm.previous") and isinstance(wanted, str) and wanted not in SEGMENT_NAMES:
         if hint := near(wanted, SEGMENT_NAMES, 0.8):
             yield source.finding(at, f"{wanted} is no segment of the ready-made map", hint, "warning")
-    elif parts[-1] in NUMBERS and parts[0] in ("event", "cart", "order") and op in ("eq", *ORDERED):
+    elif name in ("product.available", "product.dearer") and not isinstance(wanted, bool):
+        yield source.finding(at, f"{name} is `true` or `false`", f"`{{{name}: true}}`")
+    elif parts[-1] in NUMBERS and parts[0] in ("event", "cart", "order", "product") and op in ("eq", *ORDERED):
         number = None if isinstance(wanted, bool) else decimal(wanted)
         if number is None:
             yield source.finding(at, f"{name} is a number, and {wanted} is none: this is never true", "", "warning")

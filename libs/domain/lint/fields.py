@@ -38,6 +38,11 @@ PROFILE = (
     *("company", "city", "postal_code", "country"),
 )
 OF_PROFILE = (*PROFILE, "consents", "segments", "timezone_hint")
+OF_PRODUCT = (
+    *("product_id", "name", "brand", "category", "price", "currency", "lowest_price", "stock", "available", "dearer"),
+    *("url", "image"),
+)
+"""Of a product as it is now: what is kept of the catalogue, and what follows from it."""
 OF_RFM = ("segment", "previous", "since", "r", "f", "m")
 DATES = frozenset(
     {
@@ -171,6 +176,9 @@ def look(path: str, event: Shape) -> Word | None:
         return "warning", f"{path} is not known", near(rest[0], OF_RFM, 0.6) or f"rfm has: {', '.join(OF_RFM)}"
     if root == "event":
         return _of_event(path, rest, event)
+    if root == "product":
+        known = f"a product as it is now has: {', '.join(OF_PRODUCT)}"
+        return None if rest[0] in OF_PRODUCT else ("error", f"{path} is not kept", near(rest[0], OF_PRODUCT) or known)
     return _of_part(path, root, PARTS.get(root, ()), rest)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
 from libs.domain.lint.fields import near
-from libs.domain.scenario import model
 from libs.domain.scenario.model import Act, Scenario, Send
 from libs.domain.scenario.source import Finding, Source
 
@@ -16,18 +15,10 @@ WEBHOOK = ("url", "name")
 
 
 def check_head_limits(scenario: Scenario, source: Source) -> Iterator[Finding]:
-    """Of the head: holidays, and events of the catalogue."""
+    """Of the head: holidays."""
     if scenario.window is not None and scenario.window.skip_holidays:
         message = "`holidays: skip` needs a calendar of holidays, and this version has none"
         yield source.finding("window/holidays", message, "leave `holidays` out")
-    for kind, event in ((model.StockTrigger, "product.back_in_stock"), (model.PriceTrigger, "product.price_changed")):
-        if isinstance(scenario.trigger, kind):
-            word = "stock" if kind is model.StockTrigger else "price"
-            message = (
-                f"this version does not look for the customers of a product: only those enter whom `{event}` names"
-            )
-            hint = f"send `{event}` once for each customer who asked for, wished, viewed or left it in a cart"
-            yield source.finding(f"trigger/{word}", message, hint, "warning")
 
 
 def check_send_limits(step: Send, source: Source) -> Iterator[Finding]:

@@ -15,10 +15,10 @@ from libs.domain.template.trial import Fault, trial
 
 FORMS = {"email": ("mjml", "html", "txt"), "push": ("yaml",)}
 ROOTS = (
-    *("profile", "event", "cart", "order", "rfm", "coupon", "shop", "key"),
+    *("profile", "event", "cart", "order", "product", "rfm", "coupon", "shop", "key"),
     *("unsubscribe_url", "preferences_url", "confirm_url"),
 )
-OF_RUN = ("profile", "event", "cart", "order", "rfm", "key")
+OF_RUN = ("profile", "event", "cart", "order", "product", "rfm", "key")
 NOT_YET = ("coupon",)
 FUNCTIONS = ("range", "dict", "debug", "namespace", "loop")
 ITEM = {"product_id": "p-1", "name": "Sofa", "quantity": 1, "price": "249.00", "image": "https://example.com/p.jpg"}
@@ -32,13 +32,23 @@ FULL: dict[str, Any] = {
     "event": {"type": "cart.updated", "time": "2026-03-02T10:00:00+00:00", "id": "e-1", "cart": CART, "order": ORDER},
     "cart": CART,
     "order": ORDER,
+    "product": ITEM | {"currency": "PLN", "stock": "3", "available": True, "dearer": False},
     "rfm": {},
     "coupon": {},
     "shop": {"name": "demo"},
     "key": "c-1",
     **LINKS,
 }
-SPARSE: dict[str, Any] = {"profile": {}, "event": {}, "cart": {}, "order": None, "shop": {}, "key": "", **LINKS}
+SPARSE: dict[str, Any] = {
+    "profile": {},
+    "event": {},
+    "cart": {},
+    "order": None,
+    "product": {},
+    "shop": {},
+    "key": "",
+    **LINKS,
+}
 COMPONENT = re.compile(r"<(mj[a-z0-9-]*|mjml)[\s/>]")
 COMPONENTS = (
     *("mjml", "mj-head", "mj-body", "mj-include", "mj-attributes", "mj-all", "mj-class", "mj-breakpoint", "mj-font"),

@@ -11,7 +11,7 @@ from libs.domain.vocabulary import is_event_type
 
 MAIN = "segment.yaml"
 """The one file of a segment as it is published, whatever it is called on a disk."""
-NOBODY = Place(event=ANY, running=False, keyed=False)
+NOBODY = Place(event=ANY, running=False, keyed=False, product=False)
 """A segment is judged without an event, and outside of any run."""
 
 

@@ -61,7 +61,9 @@ def events(value: Any) -> Iterator[tuple[str, str]]:
 def _head(source: Source, value: Json) -> Iterator[Finding]:
     """Conditions and paths, where `event.` means what: the trigger's event, or the one that is named beside."""
     trigger = value.get("trigger")
-    place = Place(event=trigger_shape(trigger), running=True, keyed=isinstance(value.get("key"), str))
+    event = trigger_shape(trigger)
+    product = event.open or "product" in event.fields
+    place = Place(event=event, running=True, keyed=isinstance(value.get("key"), str), product=product)
     if isinstance(trigger, dict):
         entering = replace(place, running=False, entering=True)
         yield from check_condition(source, "trigger/where", trigger.get("where"), entering)
@@ -71,7 +73,7 @@ def _head(source: Source, value: Json) -> Iterator[Finding]:
     ways = value.get("exit")
     for index, way in enumerate(ways if isinstance(ways, list) else [ways]):
         if isinstance(way, dict) and isinstance(way.get("event"), str):
-            leaving = replace(place, event=shape(way["event"].strip()), running=False)
+            leaving = replace(place, event=shape(way["event"].strip()), running=False, product=False)
             yield from check_condition(source, f"exit/{index}/where", way.get("where"), leaving)
     yield from _steps(source, "steps", value.get("steps"), place)
 
@@ -86,6 +88,8 @@ def _own_key(source: Source, value: Json, place: Place) -> Iterator[Finding]:
     profile_date = isinstance(told.get("date"), str) and told["date"].startswith("profile.")
     if key == "key":
         yield source.finding("key", "the key cannot be itself", "`key: event.cart.id`")
+    elif root == "product":
+        yield source.finding("key", "the key is what the event says", f"`key: event.{key}`")
     elif root != "profile" and ("inactive" in told or profile_date):
         message = f"no event starts this scenario: {key} is never there, and the key is the profile all the same"
         yield source.finding("key", message, "leave `key` out", "warning")

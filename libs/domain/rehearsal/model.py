@@ -38,7 +38,8 @@ Kind = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One thing that happens at `at` and reaches us at `arrives`: an event, a consent, or a touch of a message.
+    """One thing that happens at `at` and reaches us at `arrives`: an event, a consent, a product of the catalogue, or
+    a touch of a message.
 
     `repeat`: so many times more, as the very same event. `of` names the message that is clicked or opened.
     """
@@ -53,6 +54,7 @@ class Move:
     consents: Consents = field(default_factory=dict)
     of: str = ""
     url: str = ""
+    product: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ GIVEN = (
     *("cart", "order", "history", "suppressed", "arms", "caps"),
 )
 EVENT = ("at", "event", "data", "id", "received_at", "repeat")
+CATALOG = "catalog"
+"""What the data of a product is called, where an event has its type."""
 TOUCHES = ("clicked", "opened", "replied")
 ADDRESSES = (("email", ("email",)), ("phone", ("sms", "whatsapp", "viber")), ("push_token", ("push",)))
 """The trait that is an address, and the channels that it opens."""
@@ -183,10 +185,10 @@ class _Reader(ExpectReader):
 
     def move(self, path: str, value: Any) -> Move | None:
         """One line of `when`, or of `given/history`."""
-        verb = self.verb(path, value, ("event", "consent", *TOUCHES))
+        verb = self.verb(path, value, ("event", "consent", CATALOG, *TOUCHES))
         if verb is None:
             return None
-        allowed = {"event": EVENT, "consent": ("at", "consent", "received_at")}
+        allowed = {"event": EVENT, **{name: ("at", name, "received_at") for name in ("consent", CATALOG)}}
         self.known(path, value, allowed.get(verb, ("at", verb, "url", "received_at")))
         at = self.needed_moment(path, value)
         arrives = self.moment(f"{path}/received_at", value["received_at"]) if "received_at" in value else at
@@ -197,6 +199,9 @@ class _Reader(ExpectReader):
         when: dict[str, Any] = {"path": path, "at": at, "arrives": arrives}
         if verb == "consent":
             return Move(**when, consents=self.consents(f"{path}/consent", value["consent"]))
+        if verb == CATALOG:
+            where = f"{path}/{CATALOG}"
+            return Move(**when, product=self.fitting(CATALOG, where, self.mapping(where, value[CATALOG])))
         if verb in TOUCHES:
             of = self.text(f"{path}/{verb}", value[verb])
             url = self.text(f"{path}/url", value.get("url"))

@@ -16,11 +16,12 @@ from libs.domain.engine import due, events, explain
 from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Request, Turn
-from libs.domain.rehearsal.model import EVERY, TICK, Consents, Move, Rehearsal, Seen
+from libs.domain.rehearsal.model import EVERY, TICK, Consents, Json, Move, Rehearsal, Seen
 from libs.domain.rehearsal.outbox import Outbox
+from libs.domain.rehearsal.shelf import Shelf
 from libs.domain.rehearsal.stage import SHOP, Stage
 from libs.domain.scenario import match
-from libs.domain.template import CompiledMessage, TemplateError, pick, render
+from libs.domain.template import MAY_LACK, CompiledMessage, TemplateError, pick, render
 
 SOURCE = f"/shops/{SHOP}/test"
 LINKS = {"unsubscribe_url": "https://shop.example/u/1", "preferences_url": "https://shop.example/p/1"}
@@ -75,6 +76,7 @@ class World:
         self._number = count()
         self._known: dict[str, tuple[str, int, int]] = {}
         self._sent: dict[str, Request] = {}
+        self._shelf = Shelf(self._registry)
         self.played = Played()
 
     def play(self) -> Played:
@@ -82,7 +84,8 @@ class World:
         given = self._test.given
         if self._id is None:
             self.played.faults.append(("given/arms", "no split of these scenarios draws these arms"))
-        self._agree(given.consents, given.at, given.at)
+        for change in self._agree(given.consents, given.at, given.at):
+            self._permit(change, given.at, given.at)
         if given.traits:
             self._event(Happened(type="profile.updated", time=given.at, id="given", data=given.traits), given.at)
         for move in given.past:
@@ -100,10 +103,15 @@ class World:
         return self.played
 
     def _move(self, move: Move) -> None:
-        if move.consents:
-            self._agree(move.consents, move.at, move.arrives)
-        if not move.type:
-            return
+        changes = self._agree(move.consents, move.at, move.arrives)
+        if move.product:
+            self._tell(move.product, move.arrives)
+        if move.type:
+            self._happen(move)
+        for change in changes:  # rules hears of them from consent, so after the event that brought them
+            self._permit(change, move.at, move.arrives)
+
+    def _happen(self, move: Move) -> None:
         data = move.data
         if move.of:
             request = self._sent.get(move.of)
@@ -118,16 +126,24 @@ class World:
         for _ in range(move.repeat + 1):
             self._event(happened, move.arrives, digest)
 
+    def _tell(self, product: Json, now: datetime) -> None:
+        """A product is told; if it is back in stock or cheaper, so is the customer, as rules does it."""
+        words, changes = self._shelf.take(self._profile, product, now)
+        self._note("event", now, name=words)
+        for happened, digest in changes:
+            self._event(happened, now, digest)
+
     def _event(self, happened: Happened, now: datetime, digest: int = 0) -> None:
-        turn = self._turn(now)
+        turn = self._turn(now, happened)
         turn.cause_at = now
         fresh = events.on_event(turn, happened, digest, None)
         words = ("" if now == happened.time else "late") if fresh else "again"
         self._note("event", now, name=happened.type, because=words)
         self._settle(turn)
 
-    def _agree(self, told: Consents, at: datetime, now: datetime) -> None:
-        """Words about permissions; of several the newest stands, as consent has it. Rules hears of each change."""
+    def _agree(self, told: Consents, at: datetime, now: datetime) -> list[dict[str, Any]]:
+        """Words about permissions; of several the newest stands, as consent has it. What changed by them."""
+        changes: list[dict[str, Any]] = []
         for (channel, purpose), status in told.items():
             known = {name for way, name in self._states if way == channel} | self._stage.purposes()
             for name in sorted(known) if purpose == EVERY else [purpose]:
@@ -138,14 +154,16 @@ class World:
                 if stands is not None and (after.status, after.at) == (stands.status, stands.at):
                     continue
                 self._note("event", now, name="consent", because=f"{name} by {channel} {status}")
-                self._permit({"channel": channel, "purpose": name, "status": status, "because": "shop"}, now)
+                changes.append({"channel": channel, "purpose": name, "status": status, "because": "shop"})
+        return changes
 
-    def _permit(self, data: dict[str, Any], now: datetime) -> None:
+    def _permit(self, data: dict[str, Any], at: datetime, now: datetime) -> None:
+        """Rules hears of a change that was said at `at`."""
         digest = ids.event_digest(SHOP, "/kurant/consent", str(next(self._number)))
         states = ((way, name, state.status) for (way, name), state in self._states.items())
         consents = {way: {name: str(status) for name, status in of.items()} for way, of in picture(states).items()}
         turn = self._turn(now)
-        due.on_permission(turn, Happened(CHANGED, now, f"{digest:015x}", data), digest, consents)
+        due.on_permission(turn, Happened(CHANGED, at, f"{digest:015x}", data), digest, consents)
         self._settle(turn)
 
     def _run(self, until: datetime) -> None:
@@ -166,13 +184,14 @@ class World:
             due.on_due(turn, step)
             self._settle(turn)
 
-    def _turn(self, now: datetime) -> Turn:
+    def _turn(self, now: datetime, event: Happened | None = None) -> Turn:
         return Turn(
             shop=SHOP,
             profile_id=self._id or ids.derive("profile", SHOP, "rehearsal", 0),
             profile=self._profile,
             programs=self._registry,
             now=now,
+            products=self._shelf.asked(self._profile, event),
         )
 
     def _settle(self, turn: Turn) -> None:
@@ -323,7 +342,7 @@ def _rendered(message: CompiledMessage, request: Request, channel: str) -> Fate:
     """The message as the customer gets it. The context travels as JSON, as it does on Kafka."""
     context = msgspec.json.decode(msgspec.json.encode(request.context))
     try:
-        made = render(message, {"coupon": {}, **context, **LINKS, "shop": {"id": SHOP}})
+        made = render(message, {**MAY_LACK, **context, **LINKS, "shop": {"id": SHOP}})
     except TemplateError as error:
         return Fate("failed", f"{FAULT}{error}", channel)
     return Fate("sent", "", channel, message.language or "", made.subject, made.text)

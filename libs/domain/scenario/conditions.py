@@ -22,7 +22,7 @@ from libs.domain.scenario.model import (
 )
 from libs.domain.scenario.source import Finding, Source
 
-ROOTS = ("event", "profile", "cart", "order", "rfm", "key")
+ROOTS = ("event", "profile", "cart", "order", "product", "rfm", "key")
 PATH = re.compile(r"[a-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+)*")
 NO_CONDITION = ("a condition is a mapping", "`{event.cart.value: {gte: 50}}`")
 MOVING = ("gt", "gte", "lt", "lte")

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STATUSES = ("granted", "requested", "refused", "withdrawn")
 SIGNS = ("gt", "gte", "lt", "lte", "eq", "ne")
-PATH = r"^(event|profile|cart|order|rfm|key)(\.[A-Za-z0-9_-]+)*$"
+PATH = r"^(event|profile|cart|order|product|rfm|key)(\.[A-Za-z0-9_-]+)*$"
 OF_PROFILE = r"^(?!profile\.segments(\.|$))(profile|cart|order|rfm)(\.[A-Za-z0-9_-]+)+$"
 PAST = r"^((?!profile\.segments(\.|$))(profile|cart|order|rfm)(\.[A-Za-z0-9_-]+)+|event(\.[A-Za-z0-9_-]+)*)$"
 LENGTH = r"^\s*(\d{1,6}\s*(s|m|min|h|d|w)|\d{1,3}\s*(mo|y))\s*$"
@@ -344,7 +344,21 @@ def _moves() -> dict[str, Json]:
         verb: obj(("at", verb), **when, **{verb: text("a message that was sent")}, url={"type": "string"})
         for verb in ("clicked", "opened", "replied")
     }
-    return {"event": event, "consent": obj(("at", "consent"), **when, consent=ref("consents")), **touches}
+    catalog = obj(
+        ("at", "catalog"),
+        **when,
+        catalog={
+            "type": "object",
+            "required": ["product_id", "name", "price", "currency"],
+            "description": "a product, as to /v1/catalog",
+        },
+    )
+    return {
+        "event": event,
+        "catalog": catalog,
+        "consent": obj(("at", "consent"), **when, consent=ref("consents")),
+        **touches,
+    }
 
 
 def _given(events: Json) -> Json:

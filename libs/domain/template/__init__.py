@@ -4,9 +4,10 @@
 """
 
 from libs.domain.template.compile import CompiledMessage, compile_bundle, names, pick
-from libs.domain.template.render import Rendered, TemplateError, check_syntax, render, variables
+from libs.domain.template.render import MAY_LACK, Rendered, TemplateError, check_syntax, render, variables
 
 __all__ = [
+    "MAY_LACK",
     "CompiledMessage",
     "Rendered",
     "TemplateError",

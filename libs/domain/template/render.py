@@ -22,6 +22,10 @@ POLISH_MONTHS = (
 """As in a date: of the month."""
 
 
+MAY_LACK: dict[str, Any] = {"coupon": {}, "product": {}}
+"""Variables that a message may ask for and a request may be without."""
+
+
 class TemplateError(ValueError):
     """A template that does not render. Its text names the kind of fault and never a variable's value."""
 

@@ -24,7 +24,8 @@ from services.console.routes.keep import Tell, checked, keep
 Caps = Mapping[str, Sequence[Cap]]
 MOMENT = "2026-03-02T10:00:00+00:00"
 STANDING = {"id": "abandoned-cart", "version": 2, "state": "live", "published": True, "acted_on": True}
-PUBLISHED = {**STANDING, "changed": True, "warnings": [], "diff": []}
+RUNNING = {"version": 2, "step": "steps/0", "enrolments": 12}
+PUBLISHED = {**STANDING, "changed": True, "warnings": [], "diff": [], "running": [RUNNING]}
 VERSION = {"version": 2, "name": "Abandoned cart", "published_at": MOMENT}
 LISTED = {**VERSION, "id": "abandoned-cart", "state": "live", "changed_at": MOMENT}
 
@@ -72,7 +73,7 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
     async def publish(request: Request, response: Response) -> dict[str, Any]:
         """Check and publish. 201 a new version, 200 unchanged, 202 stored and told to Kafka later, 422 with `errors`
         when it is wrong. `acted_on` says that the next event will be judged by it, `diff` what is other than in the
-        version before.
+        version before, `running` how many enrolments wait at which step, by versions that they keep (null: not known).
         """
         caller = await parts.gate.caller(request, "admin")
         body = await body_of(request, Publication)
@@ -91,6 +92,7 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
             "acted_on": known,
             "warnings": warnings,
             "diff": await asyncio.to_thread(handlers.different, kind, before, body.files),
+            "running": await peers.running(shop, ref.id) if kind is handlers.SCENARIO else None,
         }
 
 

@@ -19,6 +19,7 @@ from libs.common import VERSION
 from libs.common.telemetry.log import logger
 from libs.contracts.messages import WEBHOOK
 from libs.domain import webhook
+from libs.domain.template import MAY_LACK
 from services.dispatch.channels.base import CannotSend
 from services.dispatch.handlers import Job, Outcome
 
@@ -202,4 +203,4 @@ def _body(job: Job, shop: Mapping[str, str]) -> bytes:
     }
     data = request.context[WEBHOOK].get("data", {})
     profile = {"timezone": request.timezone, **(variables.get("profile") or {})}
-    return webhook.body(head, data, {"coupon": {}, **variables, "profile": profile, "shop": {**shop, "id": job.shop}})
+    return webhook.body(head, data, {**MAY_LACK, **variables, "profile": profile, "shop": {**shop, "id": job.shop}})

@@ -7,7 +7,7 @@ platform as a whole. Where there is one shop, all of it was that shop's.
 from alembic import op
 
 revision = "rules_0005"
-down_revision = "rules_0003"
+down_revision = "rules_0004"
 branch_labels = None
 depends_on = None
 

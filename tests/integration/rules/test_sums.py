@@ -1,6 +1,7 @@
 """The sums of rules by shop: what was read of it, and what became of that (the audit, I9)."""
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -97,6 +98,27 @@ async def test_the_key_of_a_shop_learns_of_no_other(shop: Shop, http: httpx.Asyn
     for path in ("/v1/audit", "/v1/status"):
         answer = await http.get(path, params={"shop": "other"}, headers={"Authorization": f"Bearer {DEMO}"})
         assert answer.status_code == 403
+
+
+WAITS = (
+    "kurant: 1\nid: waits\nname: w\npurpose: marketing\ntrigger: {event: custom.go}\nkey: event.key\n"
+    "exit: [{event: custom.stop}]\nsteps: [{wait: 1d}, {send: first}]\n"
+)
+
+
+async def test_who_waits_where_is_known_by_version(shop: Shop, http: httpx.AsyncClient) -> None:
+    """What the diff of a new version says: running enrolments per step."""
+    shop.publish(WAITS)
+    now = shop.clock.now()
+    await shop.tell(*(event("custom.go", who, now, {"key": n}) for who in ("anna", "bob") for n in range(2)))
+    await shop.tell(event("custom.go", "anna", now, {"key": 0}, shop="other"))
+    path = "/v1/scenarios/waits/running"
+    assert await ask(http, path, shop="demo") == [{"version": 1, "step": "steps/0", "enrolments": 4}]
+    await shop.tell(event("custom.stop", "bob", now + timedelta(seconds=1), {}))
+    assert await ask(http, path, shop="demo") == [{"version": 1, "step": "steps/0", "enrolments": 2}]
+    assert await ask(http, path, shop="other") == []
+    assert await ask(http, "/v1/scenarios/wait/running", shop="demo") == []
+    assert "at:waits@1:steps/0" not in (await ask(http, "/v1/audit"))["steps"]
 
 
 async def test_a_record_that_breaks_the_handler_is_counted_for_its_shop(

@@ -60,6 +60,7 @@ def first_form() -> dict[str, Any]:
 def test_a_document_of_the_first_form_goes_on_where_it_stood() -> None:
     world = world_of(CART)
     world.profile = decode(msgspec.msgpack.encode(first_form()))
+    world.sums |= world.places()[1]  # it was not counted where it waits: nobody did then
     assert world.profile.first == at("09:00")
     assert world.profile.tracks["cart.updated"].times == [at("10:00")]
     turn = world.turn(at("34:00"))

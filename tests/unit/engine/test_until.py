@@ -191,3 +191,18 @@ def test_a_long_wait_survives_a_merge() -> None:
     assert other.balanced()
     assert other.profile.tracks["cart.updated"].times == [at("10:00")]
     assert timedelta() < other.profile.enrolments[0].at - at("10:00")
+
+
+@pytest.mark.parametrize(("type", "sent"), [("consent.changed", "warm"), ("newsletter.subscribed", "cold")])
+def test_what_came_with_the_trigger_counts_and_the_trigger_itself_does_not(type: str, sent: str) -> None:
+    """Consents of an event are told after it, with its time; repeats of its type at its time are no answer to it."""
+    text = f"""
+  - until: {{event: {type}}}
+    within: 1h
+    then: [{{send: warm}}]
+    else: [{{send: cold}}]
+"""
+    world = world_of(scenario("{event: newsletter.subscribed}", text))
+    world.tell("newsletter.subscribed", "10:00")
+    world.tell(type, "10:00", now=at("10:01"))
+    assert [name for name, _ in world.end()] == [sent]

@@ -289,6 +289,17 @@ def test_who_was_quiet_long_before_the_scenario_is_left_in_peace() -> None:
     assert world.names == ["miss-you"]
 
 
+@pytest.mark.parametrize(("days", "sent"), [(89, [MONDAY + timedelta(days=1)]), (120, [])])
+def test_a_last_activity_that_is_told_after_the_customer_was_first_seen(days: int, sent: list[datetime]) -> None:
+    """A shop tells its customers first, then what they did: the silence counts from that."""
+    world = world_of(INACTIVE)
+    world.tell("profile.updated", MONDAY)
+    world.tell("profile.logged_in", MONDAY - timedelta(days=days), now=MONDAY + timedelta(minutes=1))
+    world.run(MONDAY + timedelta(days=300))
+    assert [at for _, at in world.sent] == sent
+    assert world.balanced()
+
+
 def test_a_late_call_still_finds_them_inactive() -> None:
     world = world_of(INACTIVE)
     world.tell("profile.logged_in", MONDAY)

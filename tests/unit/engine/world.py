@@ -1,5 +1,6 @@
 """A platform of one profile on virtual time."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from libs.domain.engine.explain import explain
 from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
+from libs.domain.engine.run import AT, place
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Fact, Request, Turn
 from libs.domain.scenario.parse import parse
@@ -71,6 +73,8 @@ class World:
             self.requests.append(request)
         for name, count in turn.sums.items():
             self.sums[name] = self.sums.get(name, 0) + count
+        counted, waiting = self.places()
+        assert counted == waiting
 
     def event(
         self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
@@ -144,6 +148,14 @@ class World:
     def due(self) -> list[datetime]:
         """When the calls that are out are due."""
         return sorted(call.due_at for call in self.calls.values())
+
+    def places(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many enrolments wait where: as it was counted, and as it is."""
+        counted = {name: count for name, count in self.sums.items() if name.startswith(AT) and count}
+        waiting = [one for one in self.profile.enrolments if one.wait is not None]
+        return counted, Counter(
+            place(one, [taken.step for taken in one.steps if taken.verdict == "waiting"][-1]) for one in waiting
+        )
 
     def balanced(self) -> bool:
         """What was scheduled has fired, was cancelled, or is out."""

@@ -70,8 +70,6 @@ def test_every_step_is_accepted(step: str) -> None:
 @pytest.mark.parametrize(
     ("trigger", "severity", "message"),
     [
-        ("{stock: back}", "warning", "only those enter whom `product.back_in_stock` names"),
-        ("{price: {drops: 10%}}", "warning", "only those enter whom `product.price_changed` names"),
         ("{event: profile.updated, statuses: [paid]}", "error", "no profile.updated has a status"),
         ("{date: event.order.value}", "error", "event.order.value is no date"),
         ("{date: event.order}", "error", "event.order is no date"),

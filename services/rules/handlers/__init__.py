@@ -1,7 +1,7 @@
 """Decides: a batch of records and the profiles they are about in, the profiles after them and messages out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,28 +14,31 @@ from libs.contracts import topics
 from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.events import ABSORBED, MERGED, RFM_CHANGED, EventOccurred
-from libs.contracts.messages import Delivered, MessageRequested
+from libs.contracts.messages import Delivered
 from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
-from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
+from libs.contracts.steps import StepDue
 from libs.domain import ids
-from libs.domain.engine import due, events, merge, state
+from libs.domain.engine import due, events, interest, merge, products, state
+from libs.domain.engine.interest import Interest
 from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile
-from libs.domain.engine.turn import Call, Fact, Programs, Request, Turn
+from libs.domain.engine.turn import Programs, Turn
 from libs.domain.rfm import changes, facts
 from libs.domain.rfm.parse import parse as parse_rfm
 from libs.domain.scenario.parse import ScenarioError, parse_published
 from libs.domain.scenario.segment import parse_published_segment
+from services.rules.handlers import catalogue, records
+from services.rules.handlers.records import SOURCE
 
 log = logger(__name__)
-SOURCE = "/kurant/rules"
 FOUND = frozenset({"segment.entered", "segment.left"})
 """Events that rules itself finds out, and tells everybody of."""
 CHANGED = "consent.changed"
 """A change of permission, told by consent, as an event of the profile."""
 ProfileKey = tuple[str, str]
+NOTHING: Mapping[str, Any] = {}
 Payload = EventOccurred | StepDue | Delivered | ConsentChanged
 PAYLOADS: dict[str, type[Payload]] = {
     topics.EVENTS.name: EventOccurred,
@@ -64,21 +67,23 @@ class Decoded:
 class Decision:
     """What a batch leads to. `messages` with their priorities: the highest goes out first, whatever came first. `sums`
     are each shop's for the audit, `gone` ended enrolments that documents let go of, `orders` what was told of orders
-    (by profile and order), `merged` the profiles with orders that are others now."""
+    (by profile and order), `merged` the profiles with orders that are others now, `interests` the products that matter
+    to a profile from now on, or no more."""
 
     outputs: list[Outgoing] = field(default_factory=list)
     messages: list[tuple[int, Outgoing]] = field(default_factory=list)
     orders: dict[ProfileKey, dict[str, facts.OrderFact]] = field(default_factory=dict)
     merged: list[tuple[ProfileKey, str]] = field(default_factory=list)
+    interests: dict[ProfileKey, dict[str, Interest | None]] = field(default_factory=dict)
     gone: list[tuple[ProfileKey, Enrolment]] = field(default_factory=list)
     sums: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
-def decode(records: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record, str]]]:
+def decode(polled: Iterable[Record]) -> tuple[list[Decoded], list[tuple[Record, str]]]:
     """Those that are ours to apply, and those that are not, each with its cause."""
     good: list[Decoded] = []
     poison: list[tuple[Record, str]] = []
-    for record in records:
+    for record in polled:
         try:
             payload, envelope = PAYLOADS[record.topic].decode(record.value), Envelope.read(record.headers)
             good.append(Decoded(record, envelope, payload, (envelope.shop, payload.profile)))
@@ -92,10 +97,36 @@ def about(batch: Iterable[Decoded]) -> set[ProfileKey]:
     return {item.key for item in batch if not item.echo}
 
 
+def wanted(
+    batch: Iterable[Decoded], profiles: Mapping[ProfileKey, Profile], programs: Programs
+) -> set[catalogue.ProductKey]:
+    """The products that scenarios may ask for as they are now: of runs that may begin, and of those that run."""
+    found: set[catalogue.ProductKey] = set()
+    asking: dict[str, set[str] | None] = {}
+    for item in batch:
+        shop = item.envelope.shop
+        if shop not in asking:
+            index = programs.shop(shop)
+            asking[shop] = products.starting(index) if products.asked(index) else None
+        starting = asking[shop]
+        if starting and item.envelope.type in starting and isinstance(item.payload, EventOccurred):
+            id = interest.product_id(Happened(item.envelope.type, item.envelope.time, "", item.payload.data))
+            found |= {(shop, id)} if id is not None else set()
+    for (shop, _), profile in profiles.items():
+        if asking.get(shop) is not None and profile.enrolments:
+            found |= {(shop, id) for id in products.of_runs(shop, profile, programs)}
+    return found
+
+
 def decide(
-    batch: Sequence[Decoded], profiles: dict[ProfileKey, Profile], programs: Programs, now: Callable[[], datetime]
+    batch: Sequence[Decoded],
+    profiles: dict[ProfileKey, Profile],
+    programs: Programs,
+    now: Callable[[], datetime],
+    known: Mapping[str, Mapping[str, dict[str, Any]]] = NOTHING,
 ) -> Decision:
-    """Apply the batch in order. `profiles` holds those of the batch (`about`) and is changed in place."""
+    """Apply the batch in order. `profiles` holds those of the batch (`about`) and is changed in place; `known` are
+    the products that are `wanted`, by shop."""
     decision = Decision()
     moment = now()
     for item in batch:
@@ -109,6 +140,7 @@ def decide(
             programs=programs,
             now=moment,
             sums=decision.sums[item.envelope.shop],
+            products=known.get(item.envelope.shop, NOTHING),
         )
         if turn.profile.into is not None:
             _forward(decision, turn, item)
@@ -116,7 +148,8 @@ def decide(
             _apply(decision, turn, item)
         profiles[item.key] = turn.profile
         decision.gone += [(item.key, enrolment) for enrolment in turn.gone]
-        _publish(decision, turn)
+        decision.outputs += records.effects(turn)
+        decision.messages += records.messages(turn)
     decision.outputs += [message for _, message in sorted(decision.messages, key=lambda one: -one[0])]
     return decision
 
@@ -130,6 +163,8 @@ def _apply(decision: Decision, turn: Turn, item: Decoded) -> None:
             due.on_due(turn, payload.step)
         else:
             due.look(turn, payload.due_at)
+            if turn.index.products:
+                _note(decision, item, interest.everything(turn.profile))
     elif isinstance(payload, Delivered):
         due.on_delivery(
             turn,
@@ -164,11 +199,22 @@ def _apply_event(decision: Decision, turn: Turn, item: Decoded, payload: EventOc
         if fresh:
             turn.profile.see(digest)
             merge.absorb(turn, state.from_builtins(payload.data["profile"]), envelope.time)
+            if turn.index.products:
+                _note(decision, item, interest.everything(turn.profile))
     else:
+        then = interest.before(turn.profile, happened) if turn.index.products and interest.touches(happened) else None
         fresh = events.on_event(turn, happened, digest, envelope.traceparent)
+        if fresh and then is not None:
+            _note(decision, item, interest.changed(turn.profile, then))
         if fresh and envelope.type in facts.EVENTS:
             _order(decision, turn, item.key, happened)
     turn.sums["events.applied" if fresh else "events.duplicates"] += 1
+
+
+def _note(decision: Decision, item: Decoded, rows: Mapping[str, Interest | None]) -> None:
+    """What the index of products is to hold of the profile; the last word of a batch stands."""
+    if rows:
+        decision.interests.setdefault(item.key, {}).update(rows)
 
 
 def _order(decision: Decision, turn: Turn, key: ProfileKey, event: Happened) -> None:
@@ -190,12 +236,15 @@ def _happened(item: Decoded, data: dict[str, Any]) -> tuple[Happened, int]:
 
 def _merge(decision: Decision, turn: Turn, item: Decoded, into: str) -> None:
     """Hand everything to `into`, in a record on its own key, where its own consumer takes it up."""
+    if turn.index.products:
+        _note(decision, item, interest.leaving(turn.profile, turn.now))
     leaving = merge.hand_over(turn, into)
     if leaving.orders or leaving.rfm:
         decision.merged.append((item.key, into))
-    decision.outputs.append(
-        _event(item, into, ABSORBED, f"absorbed-{item.envelope.id}", {"profile": msgspec.to_builtins(leaving)})
-    )
+    assert isinstance(item.payload, EventOccurred)
+    told = {"profile": msgspec.to_builtins(leaving)}
+    cause, received_at = item.envelope, item.payload.received_at
+    decision.outputs.append(records.event(cause, received_at, into, ABSORBED, f"absorbed-{cause.id}", told))
 
 
 def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
@@ -211,102 +260,9 @@ def _forward(decision: Decision, turn: Turn, item: Decoded) -> None:
         if item.envelope.type == ABSORBED and item.payload.data["profile"].get("orders"):  # they may have come here
             decision.merged.append((item.key, into))
         if item.envelope.type not in (MERGED, RFM_CHANGED):  # what the scores of one profile were says nothing now
+            headers = catalogue.forwarded(item.envelope, item.payload, into).headers()
             happened = msgspec.structs.replace(item.payload, profile=into).encode()
             decision.outputs.append(Outgoing(topic=topics.EVENTS.name, key=key, value=happened, headers=headers))
-
-
-def _event(item: Decoded, profile: str, type: str, id: str, data: dict[str, object]) -> Outgoing:
-    assert isinstance(item.payload, EventOccurred)
-    return outgoing(
-        topics.EVENTS,
-        EventOccurred(profile=profile, received_at=item.payload.received_at, data=data),
-        key=profile,
-        id=id,
-        source=SOURCE,
-        shop=item.envelope.shop,
-        time=item.envelope.time,
-        type=type,
-        traceparent=item.envelope.traceparent,
-    )
-
-
-def _publish(decision: Decision, turn: Turn) -> None:
-    """The turn's effects as records, cancellations first."""
-    for call in turn.cancel:
-        told = CancelStep(step=call.step, profile=turn.profile_id, due_at=call.due_at)
-        decision.outputs.append(_call(turn, call, told, f"cancel-{call.step}"))
-    for call in turn.schedule:
-        asked = ScheduleStep(
-            step=call.step,
-            profile=turn.profile_id,
-            due_at=call.due_at,
-            scenario=call.scenario,
-            enrolment=call.enrolment,
-        )
-        decision.outputs.append(_call(turn, call, asked, call.step))
-    decision.messages += [(request.priority, _message(turn, request)) for request in turn.messages]
-    for fact in turn.facts:
-        decision.outputs.append(_fact(turn, fact))
-
-
-def _fact(turn: Turn, fact: Fact) -> Outgoing:
-    return outgoing(
-        topics.EVENTS,
-        EventOccurred(profile=turn.profile_id, received_at=turn.now, data=fact.event.data),
-        key=turn.profile_id,
-        id=fact.id,
-        source=SOURCE,
-        shop=turn.shop,
-        time=fact.event.time,
-        type=fact.event.type,
-    )
-
-
-def _call(turn: Turn, call: Call, told: ScheduleStep | CancelStep, id: str) -> Outgoing:
-    return outgoing(
-        topics.STEPS,
-        told,
-        key=turn.profile_id,
-        id=id,
-        source=SOURCE,
-        shop=turn.shop,
-        time=turn.now,
-        traceparent=call.traceparent,
-    )
-
-
-def _message(turn: Turn, request: Request) -> Outgoing:
-    message = MessageRequested(
-        message=request.message,
-        profile=turn.profile_id,
-        scenario=request.scenario,
-        version=request.version,
-        enrolment=request.enrolment,
-        path=request.path,
-        name=request.name,
-        channels=request.channels,
-        purpose=request.purpose,
-        requested_at=turn.now,
-        due_at=request.due_at,
-        expires_at=request.expires_at,
-        cause_at=request.cause_at,
-        language=request.language,
-        timezone=request.timezone,
-        context=request.context,
-        contacts_at=request.contacts_at,
-        arms=dict(request.arms),
-        priority=request.priority,
-    )
-    return outgoing(
-        topics.MESSAGES,
-        message,
-        key=turn.profile_id,
-        id=request.message,
-        source=SOURCE,
-        shop=turn.shop,
-        time=turn.now,
-        traceparent=request.traceparent,
-    )
 
 
 def learn(registry: Registry, record: Record) -> None:
@@ -393,3 +349,13 @@ def write_ended(enrolment: Enrolment) -> bytes:
 def read_ended(document: bytes) -> Enrolment:
     """The enrolment again."""
     return state.decode_enrolment(document)
+
+
+def running(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Enrolments that wait, by version and step, from the counts of them (`run.place`)."""
+    found = []
+    for name, count in counts.items():
+        version, _, step = name.rpartition("@")[2].partition(":")
+        if count > 0:
+            found.append({"version": int(version), "step": step, "enrolments": count})
+    return sorted(found, key=lambda row: (row["version"], row["step"]))

@@ -1,9 +1,10 @@
-"""What rules does by itself: `Sweeper` and `Scorer`.
+"""What rules does by itself: `Sweeper` and `Scorer`, and `Announcer` beside them (announcer.py).
 
 The sweep tells every profile of a shop to look, when scenarios that wait for a date or a silence, or segments, have
-changed. A profile finds out by itself at its next event; a birthday must not wait for one. So the profiles are walked
-through in chunks. How far is stored with each chunk, in a row that the process at work holds: replicas take turns, none
-does what another has done, and after a crash a chunk is at most told again.
+changed, and when scenarios of products are new, so that each product finds those whom it matters to. A profile finds
+out by itself at its next event; a birthday must not wait for one. So the profiles are walked through in chunks. How far
+is stored with each chunk, in a row that the process at work holds: replicas take turns, none does what another has
+done, and after a crash a chunk is at most told again.
 
 RFM is computed when it is due (docs/rfm.md), by whoever holds the shop's advisory lock. One transaction reads orders
 as they were at one moment and writes rows, history and how the shop stands; the history then is the outbox from which
@@ -34,6 +35,7 @@ from libs.domain.rfm.plan import Kind, Last
 from libs.domain.rfm.report import Ran
 from libs.domain.rfm.run import Result
 from services.rules import handlers, store
+from services.rules.store import products
 
 log = logger(__name__)
 CHUNK = 500
@@ -124,11 +126,12 @@ class Sweeper:
         return not done
 
     async def forget(self, stopped: Callable[[], bool]) -> int:
-        """Delete enrolments that ended long ago; how many."""
+        """Delete enrolments that ended long ago, and to whom a product mattered long ago; how many."""
         total = 0
         while not stopped():
             async with self._database.transaction() as connection:
                 gone = await store.forget_ended(connection, self._clock.now() - KEPT, FORGOTTEN)
+                gone += await products.forget_interests(connection, self._clock.now(), FORGOTTEN)
             total += gone
             if gone < FORGOTTEN:
                 break

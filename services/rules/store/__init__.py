@@ -72,9 +72,9 @@ async def count(connection: Connection, slot: int, sums: Mapping[str, Mapping[st
         await connection.execute(tables.COUNT, shops, names, slot, values)
 
 
-async def counters(connection: Connection, shop: str | None = None) -> dict[str, int]:
-    """The audited sums, of one shop or of all."""
-    return {row["name"]: row["value"] for row in await connection.fetch(tables.COUNTERS, shop)}
+async def counters(connection: Connection, shop: str | None = None, begins: str | None = None) -> dict[str, int]:
+    """The audited sums, of one shop or of all; or the counts of who waits where whose names begin so (`at:...`)."""
+    return {row["name"]: row["value"] for row in await connection.fetch(tables.COUNTERS, shop, begins)}
 
 
 async def positions(connection: Connection, topic: str) -> dict[int, int]:

@@ -1,0 +1,1 @@
+"""Products as rules knows them, and what a change of one means to customers. Pure."""
