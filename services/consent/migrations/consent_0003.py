@@ -1,4 +1,4 @@
-"""Places under frequency caps: which messages were let through, and when for the last time (ADR 0019)."""
+"""Places under frequency caps: which messages were let through, and when for the last time (ADR 0022)."""
 
 from alembic import op
 

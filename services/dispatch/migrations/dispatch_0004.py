@@ -1,4 +1,4 @@
-"""Of a customer's messages that are due the most important goes out first, and only one at a time (ADR 0019)."""
+"""Of a customer's messages that are due the most important goes out first, and only one at a time (ADR 0022)."""
 
 from alembic import op
 

@@ -66,6 +66,16 @@ def test_of_two_messages_of_a_turn_the_more_important_goes_out_first() -> None:
     assert out == ["high", "low", "lower"]
 
 
+def test_of_two_messages_of_a_batch_the_more_important_goes_out_first_whatever_came_first() -> None:
+    """Two waits end at one moment, and the calls come in whatever order."""
+    low = scenario("{event: custom.low}", "  - send: low\n", id="low", more="priority: 20")
+    high = scenario("{event: custom.high}", "  - send: high\n", id="high", more="priority: 80")
+    platform = Platform(world_of(low, high).registry)
+    out = platform.take(event(ANNA, "custom.low", "1"), event(ANNA, "custom.high", "2"))
+    messages = [MessageRequested.decode(one.value) for one in out]
+    assert [(one.name, one.priority) for one in messages] == [("high", 80), ("low", 20)]
+
+
 def test_what_is_handed_over_twice_is_taken_over_once() -> None:
     birthday = scenario('{date: profile.birthday, at: "10:00", every: year}', "  - send: wishes\n", id="b")
     cart = scenario("{event: cart.updated}", "  - wait: 1h\n  - send: first\n", id="c", more="key: event.cart.id")

@@ -12,7 +12,7 @@ ROWS = [
     for line in PAGE.splitlines()
     if re.match(r"\| [BCD]\d", line)
 ]
-WANTED = [*(f"B{n}" for n in range(1, 20)), *(f"C{n}" for n in (*range(1, 14), 15, 16)), "D1", "D4", "D5"]
+WANTED = [*(f"B{n}" for n in range(1, 20)), *(f"C{n}" for n in (*range(1, 14), 15, 16)), "D1", "D3", "D4", "D5"]
 QUOTED = re.compile(r"`([^`]+)`")
 
 

@@ -92,9 +92,9 @@ def test_what_is_refused_can_be_tried_on_virtual_time() -> None:
     assert tried == 5
 
 
-def test_the_example_of_a_test_can_be_read() -> None:
-    assert len(OF_TESTS) == 1
-    assert read_test(OF_TESTS[0], "x", canonical).moves
+def test_the_examples_of_tests_can_be_read() -> None:
+    assert len(OF_TESTS) == 2
+    assert all(read_test(text, "x", canonical).moves for text in OF_TESTS)
 
 
 def test_the_examples_of_segments_are_right() -> None:
