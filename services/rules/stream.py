@@ -117,6 +117,14 @@ class _Consumer(FaustConsumer):
         self._unacked_messages.discard(message)
         return True
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Faust would stop to fetch the partition that a message names, for as long as the queue is never empty: others
+        would go on, and it would starve. Here a full queue holds up the next poll, and so all alike.
+        """
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was stopped."""
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust would report each partition that no message names: one message is a whole poll. `_watch` looks."""
 
