@@ -32,6 +32,7 @@ async def test_a_new_scenario_is_version_one_and_live(console: Console) -> None:
         "acted_on": False,
         "warnings": [],
         "diff": [],
+        "running": None,
     }
     assert console.wire.told() == ["demo/cart@1", "demo/cart=1 live"]
 
