@@ -33,7 +33,7 @@ ENGINES = ("1", "20", "200", "200 alone")
 COUNTS = (1, 200, 20)
 LONG = 20
 """With so many scenarios all events are applied, and rules starts again."""
-PATIENCE = 300.0
+PATIENCE = 240.0
 Measured = dict[str, float]
 
 

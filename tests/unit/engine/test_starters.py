@@ -18,11 +18,12 @@ from libs.domain.scenario.model import All, AnyOf, Compare, Condition, Happened,
 from tests.unit.engine.world import MONDAY, World, at, scenario, world_of
 
 PATHS = ("event.n", "event.code", "event.cart.value", "event.cart", "profile.tags", "profile.tags.0", "order.status")
-PLAIN: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from([0, 1, 2, 50, 1.0, 0.5, "1", " 1 ", "1.00", "50", "1e1", True, False, None]),
-    st.sampled_from(["a", "A", "ab", "b", "", "nan", "inf", "2026-03-02", "2026-03-02T10:00:00Z", "2026-03", "True"]),
-    st.sampled_from([float("nan"), 10**12, "ß", "SS", "x" * 300]),
-)
+EACH: list[Any] = [
+    *[0, 1, 2, 50, 1.0, 0.5, "1", " 1 ", "1.00", "50", "1e1", True, False, None],
+    *["a", "A", "ab", "b", "", "nan", "inf", "2026-03-02", "2026-03-02T10:00:00Z", "2026-03", "True"],
+    *[float("nan"), 10**12, "ß", "SS", "x" * 300],
+]
+PLAIN: st.SearchStrategy[Any] = st.sampled_from(EACH)
 VALUES = st.one_of(
     PLAIN, st.lists(PLAIN, max_size=3), st.dictionaries(st.sampled_from(["a", "1", "value"]), PLAIN, max_size=2)
 )
@@ -74,6 +75,20 @@ def test_whoever_may_hold_is_found(conditions: list[Condition | None], told: lis
         assert {place for place, one in enumerate(conditions) if one is None or holds(one, scope, history)} <= set(
             found
         )
+
+
+@pytest.mark.parametrize("op", ["eq", "gt", "gte", "lt", "lte", "contains", "starts_with", "in", "exists"])
+def test_of_every_two_values_that_compare_the_one_is_found_by_the_other(op: str) -> None:
+    history = History(now=MONDAY)
+    conditions = [
+        Compare(path="event.n", op=op, value=[one] if op == "in" else bool(one) if op == "exists" else one)
+        for one in EACH
+    ]
+    index = Index(conditions)
+    for told in [*EACH, [], *([one, "z"] for one in EACH), {"a": 1}, {"1": "a"}, {"50": 1}]:
+        scope = {"event": {"n": told}, "profile": {}, "zone": "Europe/Warsaw"}
+        those = {place for place, one in enumerate(conditions) if holds(one, scope, history)}
+        assert those <= set(index.find(scope)), told
 
 
 def compare(path: str, op: str, value: Any) -> Compare:
