@@ -100,7 +100,7 @@ async def test_not_now_is_tried_again_under_the_same_id(bench: Bench, receiver: 
     receiver.answers = [answer]
     bench.start()
     await bench.consume(call("anna", receiver.url))
-    row = await bench.reaches("anna", "pending", reason=f"webhook_{answer}", tries=1)
+    row = await bench.reaches("anna", "pending", reason=f"webhook_{answer}", tries=1, told=True)
     assert row["not_before"] == START + timedelta(seconds=5)
     await bench.clock.move(timedelta(seconds=5))
     await bench.reaches("anna", "sent", told=True)
