@@ -24,7 +24,7 @@ class Arrival:
 @dataclass(frozen=True)
 class Case:
     """Everything that decides what happens. `seed` is where it came from, `reported` how many seconds after a message
-    was asked for it is told as sent (None: never).
+    was asked for it is told as sent (None: never). From `away` on nothing is done until what arrives at `back` is read.
     """
 
     seed: int
@@ -33,6 +33,12 @@ class Case:
     arrivals: list[Arrival]
     until: datetime
     reported: int | None = None
+    away: datetime | None = None
+    back: datetime | None = None
+
+    def done_before(self, moment: datetime) -> datetime:
+        """Up to when all is done that is due, when something arrives at that moment."""
+        return self.away if self.away is not None and moment == self.back else moment
 
 
 @dataclass(frozen=True)

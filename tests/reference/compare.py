@@ -58,7 +58,7 @@ class Players:
         """What the model says to it."""
         world = Reference(self._parsed, told.zone, lots, today)
         try:
-            return world.play(told.arrivals, told.until, told.reported)
+            return world.play(told)
         except KeyError as error:
             return Outcome(faults=[f"the model draws a lot that the engine did not: {error}"])
 
@@ -113,6 +113,8 @@ def _smaller(told: Case) -> Iterator[Case]:
             yield replace(told, scenarios=[*told.scenarios[:place], less, *told.scenarios[place + 1 :]])
     if told.reported is not None:
         yield replace(told, reported=None)
+    if told.away is not None:
+        yield replace(told, away=None)
     for place, arrival in enumerate(told.arrivals):
         for name in arrival.data.keys() - {"tags"}:
             less = {key: value for key, value in arrival.data.items() if key != name}
@@ -139,6 +141,7 @@ def _less(node: Any) -> Iterator[Any]:
 def shown(told: Case, difference: Difference) -> str:
     """A case to be read, and tried again by its seed."""
     lines = [f"seed {told.seed}: the engine and the model differ", f"zone {told.zone}, reported {told.reported}"]
+    lines += [f"away from {told.away} to {told.back}"] if told.away else []
     lines += [json.dumps(one) for one in told.scenarios]
     lines += [
         f"{one.moment:%m-%d %H:%M:%S} {one.type} of {one.time:%m-%d %H:%M} {one.id} {one.data} {one.of}".rstrip()

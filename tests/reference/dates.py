@@ -65,6 +65,16 @@ def _enter(world: "Reference", aim: Aim) -> None:
     world.enter(aim.scenario, aim.event, aim.key)
 
 
+def _past(world: "Reference", scenario: model.Scenario, key: str, due: datetime, late: timedelta) -> bool:
+    """Whether a moment is known too late; what is awaited already comes however late that is."""
+    return due < world.now - late and (scenario.id, key, due) not in world.awaited
+
+
+def _overdue(world: "Reference", scenario: model.Scenario) -> bool:
+    """Whether the end of a silence is awaited whose moment has passed; activity moves it, and it is no news."""
+    return any(name == scenario.id and due <= world.now for name, _, due in world.awaited)
+
+
 def _judged(world: "Reference", scenario: model.Scenario, key: str) -> list[str]:
     return world.judged.get((scenario.id, key), [])
 
@@ -80,7 +90,7 @@ def _of_profile(world: "Reference", scenario: model.Scenario, trigger: model.Dat
     judged = _judged(world, scenario, PROFILE)
     for name, day in days:
         due = _shifted(world, trigger, day)
-        if due is None or due < world.now - (trigger.late or DAY):
+        if due is None or _past(world, scenario, PROFILE, due, trigger.late or DAY):
             continue
         if name in judged or (trigger.every and any(int(one) >= int(name) for one in judged)):
             continue
@@ -108,7 +118,9 @@ def _told(world: "Reference", scenario: model.Scenario, trigger: model.DateTrigg
     for key, event in newest.items():
         value = lookup({"event": event.data}, trigger.date)
         due = None if value is None else _shifted(world, trigger, value)
-        if due is None or due < world.now - (trigger.late or DAY) or str(value) in _judged(world, scenario, key):
+        if due is None or str(value) in _judged(world, scenario, key):
+            continue
+        if _past(world, scenario, key, due, trigger.late or DAY):
             continue
         if world.is_exit(scenario, event, key) or world.left(scenario, event, key):
             continue
@@ -124,7 +136,7 @@ def _silence(world: "Reference", scenario: model.Scenario, trigger: model.Inacti
     name, due = last.isoformat(), last + trigger.lasting
     if name in _judged(world, scenario, PROFILE):
         return
-    if due < world.now - DAY:
+    if due < world.now - DAY and not _overdue(world, scenario):
         world.judged.setdefault((scenario.id, PROFILE), []).append(name)
         return
     yield Aim(due, scenario, PROFILE, name, Event("inactive", due, {"inactive": name}))

@@ -1,6 +1,7 @@
 """Random scenarios and random histories, the same for a seed for ever. Small worlds, so that things meet often."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,6 @@ BEGUN = "begun"
 AVOIDED = {
     "first seen": "an inactive scenario, and news of before the customer was first seen",
     "order.known": "a date that an event brought, and another zone",
-    "told by an exit": "a date that is told by an event that is a way out of the same scenario",
     "nth and state": "`nth` with a condition on more than the event",
 }
 """What the engine does otherwise (`test_known.py` has an example of each), and therefore is not drawn."""
@@ -223,7 +223,6 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
     count = source.choice([2, 4, 6, 9, 13, 18])
     minutes = _minutes(source, int(span.total_seconds() / 60), count)
     kinds = _kinds(scenarios)
-    exits = [way["event"] for one in scenarios if one["trigger"].get("date") == PLANNED for way in one.get("exit", ())]
     arrivals: list[Arrival] = []
     first = _first(scenarios)
     for number, type in enumerate(first):  # the oldest comes first: first seen
@@ -235,12 +234,22 @@ def case(seed: int, scenarios: list[Json] | None = None) -> Case:
         if kind == "zone" and PLANNED in _dates(scenarios):  # order.known
             kind = "profile.updated"
         told = _arrival(source, kind, time, f"e{number}", start.date())
-        if kind in exits and "order" in told.data:  # told by an exit
-            told.data["order"].pop("planned", None)
         arrivals += [told, *_repeats(source, told)]
     arrivals.sort(key=lambda one: one.moment)
     end = max(one.moment for one in arrivals) + timedelta(days=source.choice([10, 45, 400]))
-    return Case(seed, source.choice(ZONES), scenarios, arrivals, end, source.choice([None, 17, 77, 7_217]))
+    told = Case(seed, source.choice(ZONES), scenarios, arrivals, end, source.choice([None, 17, 77, 7_217]))
+    return _away(source, told, start) if source.random() < 0.3 else told
+
+
+def _away(source: random.Random, told: Case, start: datetime) -> Case:
+    """The same history, of which a part is read at once: after an outage."""
+    last = told.arrivals[-1].moment
+    away = start + source.random() * (last - start)
+    back = away + source.random() * timedelta(days=source.choice([1, 5]))
+    arrivals = [replace(one, moment=back) if away < one.moment < back else one for one in told.arrivals]
+    if all(one.moment != back for one in arrivals):
+        return told
+    return replace(told, arrivals=arrivals, away=away, back=back)
 
 
 def _minutes(source: random.Random, span: int, count: int) -> list[int]:

@@ -10,6 +10,8 @@ arrivals one by one, so it knows what was known at each moment, and treats such 
 - a step is taken once: what a send, an `if`, a `split`, a tag was judged on is how things were known then;
 - a step is taken when its time has come *and* it is reached; what is told late makes it late, and `due_at` says
   when it should have been;
+- a wait that is over when an event leads to it ends when its call comes, after all that has arrived by then, and so
+  it is with a date and a silence;
 - an exit is one by its own time: not before the trigger that runs, and whether it was heard before it or after it;
 - `restart`: a trigger newer than the one that runs starts anew; an older one tells of an earlier start, and where no
   message was asked for yet, nothing was restarted and `restart` is not said, the run begins from there instead;
@@ -19,7 +21,8 @@ arrivals one by one, so it knows what was known at each moment, and treats such 
 - `until` takes the earliest event in its span that is known when it looks: at once, at each event, at the end;
 - of two words about one fact with one time the later to come stands;
 - whether a tag was added or removed is a matter of what was known before and after the news;
-- a date that is known only more than `late` (a day) after its moment is past, and so is a silence.
+- a date that is known only more than `late` (a day) after its moment is past, and so is a silence; what was awaited
+  comes, however late.
 """
 
 from collections import deque
@@ -30,7 +33,7 @@ from libs.domain import ids
 from libs.domain.scenario import model
 from libs.domain.scenario.match import History, holds, lookup
 from tests.reference import case, dates
-from tests.reference.case import PROFILE, SHOP, Arrival, Message, Outcome
+from tests.reference.case import PROFILE, SHOP, Case, Message, Outcome
 from tests.reference.facts import Event, Facts, Json
 from tests.reference.walk import DEEPEST, TOLD, Over, Run, walk
 
@@ -62,24 +65,25 @@ class Reference:
         self.messages: list[Message] = []
         self.judged: dict[tuple[str, str], list[str]] = {}
         self.awaited: set[tuple[str, str, datetime]] = set()
+        self.called = False
         self._zone = zone
         self._seen: set[str] = set()
         self._matched: dict[str, list[Event]] = {}
         self._queue: deque[Told | Waiting] = deque()
         self._depth = 0
 
-    def play(self, told: Sequence[Arrival], until: datetime, reported: int | None) -> Outcome:
-        """The whole history, then silence up to `until`."""
-        ordered = sorted(told, key=lambda one: one.moment)
-        self.now = ordered[0].moment if ordered else until
+    def play(self, told: Case) -> Outcome:
+        """The whole history, then silence."""
+        ordered = sorted(told.arrivals, key=lambda one: one.moment)
+        self.now = ordered[0].moment if ordered else told.until
         for arrival in ordered:
-            self._pass(arrival.moment, reported)
+            self._pass(told.done_before(arrival.moment), told.reported)
             self.now = arrival.moment
             data = dict(arrival.data)
             if arrival.of:
                 data["message"] = next((m.id for m in reversed(self.messages) if m.name == arrival.of), "none")
             self.arrive(Event(arrival.type, arrival.time, data, arrival.id))
-        self._pass(until, reported)
+        self._pass(told.until, told.reported)
         return self._outcome()
 
     def zone(self) -> str:
@@ -145,7 +149,8 @@ class Reference:
             key = None if by is None else self.key(scenario, scope if by is event else self.scope(by, None))
             if by is not None and key is not None:
                 self.enter(scenario, by, key)
-        dates.look(self)
+        if self.called:
+            dates.look(self)
 
     def _tagged(self, added: list[str], removed: list[str]) -> list[model.Scenario]:
         """Whom tags start: the more important first; of others (nothing is promised) in the order of the tags."""
@@ -270,7 +275,8 @@ class Reference:
         for run in self.live():
             if run.pause is not None:
                 self._wake(run)
-        dates.look(self, awaited=True)
+        if self.called:
+            dates.look(self, awaited=True)
 
     def _end(self, run: Run, because: str, at: datetime) -> None:
         run.because, run.ended_at, run.pause = because, at, None
@@ -290,13 +296,15 @@ class Reference:
             told_at = news.now + delay if news is not None and delay is not None else None
             if first is not None and first[0] <= until and (told_at is None or first[0] <= told_at):
                 self.now = max(self.now, first[0])
+                self.called = True
                 if first[4] is not None:
                     self._advance(first[4])
                 else:
                     dates.fire(self, first[1], first[2])
                 self._settle()
+                self.called = False
             elif news is not None and told_at is not None and told_at <= until:
-                self.now = told_at
+                self.now = max(self.now, told_at)
                 self._report(news)
             else:
                 return

@@ -1,10 +1,10 @@
 """The engine on virtual time, playing a case."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from libs.domain import ids
-from libs.domain.engine import due, events
+from libs.domain.engine import due, events, watch
 from libs.domain.engine.program import Program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
@@ -38,12 +38,14 @@ class Platform:
         self.gone: list[Enrolment] = []
         self.sums = {"steps.scheduled": 0, "steps.cancelled": 0, "steps.fired": 0}
         self.reported: int | None = None
+        self.now = datetime.min.replace(tzinfo=UTC)
 
     def play(self, told: Case) -> Outcome:
         """The whole history, then silence."""
         self.reported = told.reported
         for arrival in sorted(told.arrivals, key=lambda one: one.moment):
-            self._pass(arrival.moment)
+            self._pass(told.done_before(arrival.moment))
+            self.now = arrival.moment
             self.arrive(arrival)
         self._pass(told.until)
         return self._outcome()
@@ -79,8 +81,12 @@ class Platform:
         own = next((one.key for one in self.profile.enrolments if one.id == call.enrolment), None)
         if own is not None:
             return call.due_at, call.scenario, own, "run"
-        key = next((one.key for one in self.profile.watches.values() if one.step == call.step), "")
-        return call.due_at, call.scenario, key, "watch"
+        watched = next((one for one in self.profile.watches.values() if one.step == call.step), None)
+        program = self.registry.get(SHOP, watched.scenario, watched.version) if watched else None
+        if watched is None or program is None:
+            return call.due_at, call.scenario, "", "watch"
+        due = watch.awaited(self._turn(self.now), program, watched)  # the call for a silence may come too early
+        return due or call.due_at, call.scenario, watched.key, "watch"
 
     def _pass(self, until: datetime) -> None:
         while True:
@@ -88,12 +94,14 @@ class Platform:
             report = self.reports[0] if self.reports else None
             if call is not None and call.due_at <= until and (report is None or call.due_at <= report[0]):
                 del self.calls[call.step]
-                turn = self._turn(call.due_at)
+                self.now = max(self.now, call.due_at)
+                turn = self._turn(self.now)
                 due.on_due(turn, call.step)
                 self._absorb(turn)
             elif report is not None and report[0] <= until:
                 del self.reports[0]
-                self._report(*report)
+                self.now = max(self.now, report[0])
+                self._report(self.now, report[1])
             else:
                 return
 

@@ -57,11 +57,6 @@ EXAMPLES: dict[str, tuple[Json, list[Arrival]]] = {
             told(2, "profile.updated", timezone="Asia/Kolkata"),
         ],
     ),
-    # cancelled before its day, told after it: the reminder goes out
-    "told by an exit": (
-        PLANNED | {"exit": [{"event": "order.cancelled"}]},
-        [told(0, "custom.b"), told(8, "order.cancelled", late=4, order={"id": "o", "planned": "2026-03-02T10:00"})],
-    ),
     # the first was none when it came, and is counted when the second is one
     "nth and state": (
         scenario({"event": "custom.a", "nth": 2, "where": {"profile.level": 2}}),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from libs.domain import ids
@@ -30,6 +31,9 @@ class Pause:
 
 TOLD = Pause("told", lambda: datetime.max.replace(tzinfo=UTC))
 """Others react first to what a step has changed."""
+
+
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
 class Over(Exception):
@@ -100,10 +104,15 @@ def _wait(world: "Reference", run: Run, step: model.Wait) -> Iterator[Pause]:
     def due() -> datetime:
         return wait_until(step, began, world.zone(), world.scope(run.trigger, run.key))
 
-    if run.asked_at == world.now and step.until_path is None and due() <= world.now:
-        began = world.now  # what was late is not followed at once
-    while due() > world.now:
-        yield Pause("path" if step.until_path else "wait", due)
+    def not_before(paused: datetime) -> datetime:
+        return max(due(), paused)
+
+    if run.asked_at is not None and step.until_path is None and due() <= world.now:
+        began = max(began, run.asked_at)  # what was late is not followed at once
+    while due() > world.now or not world.called:
+        if due() > world.now:
+            run.asked_at = None
+        yield Pause("path" if step.until_path else "wait", partial(not_before, world.now))
     run.at = due()
 
 
@@ -112,7 +121,9 @@ def _until(world: "Reference", run: Run, step: model.Until) -> Iterator[Pause]:
 
     One of another type than the trigger may have the trigger's own time.
     """
-    began = world.now if run.asked_at == world.now and run.at + step.within <= world.now else run.at
+    began = run.at
+    if run.asked_at is not None and run.at + step.within <= world.now:
+        began = max(began, run.asked_at)
     deadline = began + step.within
 
     def first() -> datetime | None:
@@ -128,11 +139,13 @@ def _until(world: "Reference", run: Run, step: model.Until) -> Iterator[Pause]:
                 return event.time
         return None
 
-    def due() -> datetime:
-        return deadline if first() is None else min(deadline, world.now)
+    def due(paused: datetime) -> datetime:
+        return max(deadline, paused) if first() is None else AT_ONCE
 
-    while due() > world.now:
-        yield Pause("until", due)
+    while due(began) > world.now or (first() is None and not world.called):
+        if deadline > world.now:
+            run.asked_at = None
+        yield Pause("until", partial(due, world.now))
     found = first()
     run.at = deadline if found is None else found
     yield from walk(world, run, step.otherwise if found is None else step.then)
@@ -147,21 +160,22 @@ def _send(world: "Reference", run: Run, step: model.Send) -> Iterator[Pause]:
     def opens() -> datetime:
         assert window is not None
         first = next_open(window, asked, world.zone())
-        return first if first > world.now else next_open(window, world.now, world.zone())
+        return first if first > world.now or first == put_off else next_open(window, world.now, world.zone())
 
     while True:
         moved = put_off is not None and run.seen_due != put_off
-        opened = put_off is not None and not moved
-        run.at = world.now if opened else began
+        if put_off is not None and not moved:  # it has opened, perhaps a while ago
+            began, asked = put_off, world.now
+        run.at = began
         if step.condition is not None and not _holds(world, run, step.condition):
             return
         if "window and zone" in world.today and moved:
             asked = max(world.now, began)
-        if window is None or (world.now > began + late and asked == world.now and not opened):
+        if window is None or (world.now > began + late and asked == world.now):
             break
         if opens() <= world.now:
             first = next_open(window, asked, world.zone())
-            run.at = first if first > asked and not opened else run.at
+            run.at = first if first > asked else run.at
             break
         put_off = opens()
         yield Pause("window", opens)
@@ -172,7 +186,8 @@ def _ask(world: "Reference", run: Run, step: model.Send, late: timedelta) -> Non
     scope = world.scope(run.trigger, run.key)
     id = ids.message_id(run.id, step.path, run.round)
     run.asked.append((step.message, id))
-    run.asked_at = world.now if run.at + late > world.now else None
+    if run.at + late > world.now:
+        run.asked_at = world.now
     world.messages.append(
         Message(
             now=world.now,

@@ -61,37 +61,49 @@ def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 
 def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
-    """Whether the wait is over already; `late` then counts from when it was over."""
+    """Whether the wait is over already; `late` then counts from when it was over.
+
+    Told by an event, which may be of a while ago, it waits for a call all the same: what happened after it may be on
+    its way, and a call is judged when all of that is known.
+    """
     began = enrolment.at
     scope = turn.scope_of(enrolment) if step.wait.until_path is not None else {}
     due = wait_until(step.wait, began, turn.zone(), scope)
-    if due <= turn.now and step.wait.until_path is None and _just_asked(turn, enrolment):
-        began = turn.now
+    if due <= turn.now and step.wait.until_path is None:
+        began = _after_message(enrolment)
         due = wait_until(step.wait, began, turn.zone(), scope)
     enrolment.cursor += 1
     enrolment.at = due
-    if due <= turn.now:
+    if due <= turn.now and turn.settled:
         trace(enrolment, step.path, due, "past", "it was over when it was reached")
         return True
-    _wait(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
+    _pause(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
     return False
 
 
-def _just_asked(turn: Turn, enrolment: Enrolment) -> bool:
-    """Whether a message of it was requested in this turn, and not too late.
+def _pause(
+    turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None
+) -> None:
+    _wait(turn, enrolment, path, max(due, turn.now), kind, began)
+    if due > turn.now:
+        enrolment.asked_at = None
+    else:
+        enrolment.steps[-1].because = f"it was over at {due.isoformat()}"
 
-    When it is late, a wait after it that would be over already begins now: nobody gets two at once, or has no time to
-    answer the first.
+
+def _after_message(enrolment: Enrolment) -> datetime:
+    """When a wait begins that would be over already: not before the message that it follows was asked for.
+
+    So nobody gets two at once, or has no time to answer the first.
     """
-    mine = [asked for asked in turn.messages if asked.enrolment == enrolment.id and asked.channels != ["webhook"]]
-    expires_at = mine[-1].expires_at if mine else None
-    return expires_at is not None and expires_at > turn.now
+    at, asked_at = enrolment.at, enrolment.asked_at
+    return at if asked_at is None else max(at, asked_at)
 
 
 def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> bool:
     """Go to the one side when the event has happened in time, to the other when the time is over; else wait."""
-    if enrolment.at + step.within <= turn.now and _just_asked(turn, enrolment):
-        enrolment.at = turn.now
+    if enrolment.at + step.within <= turn.now:
+        enrolment.at = _after_message(enrolment)
     deadline = enrolment.at + step.within
     found = _happened(turn, enrolment, program, step, deadline)
     if found is not None:
@@ -99,12 +111,12 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
         enrolment.cursor += 1
         enrolment.at = found
         return True
-    if deadline <= turn.now:
+    if deadline <= turn.now and turn.settled:
         trace(enrolment, step.path, turn.now, "else", f"no {step.event} until {deadline.isoformat()}")
         enrolment.cursor = step.otherwise
         enrolment.at = deadline
         return True
-    _wait(turn, enrolment, step.path, deadline, "until")
+    _pause(turn, enrolment, step.path, deadline, "until")
     return False
 
 
@@ -179,7 +191,7 @@ def move(turn: Turn, enrolment: Enrolment, program: Program) -> None:
         due = next_open(program.window, max(turn.now, wait.began), turn.zone())
     else:
         return
-    if due == wait.due_at:
+    if due == enrolment.at:
         return
     cancel_wait(turn, enrolment, "moved")
     enrolment.cursor, enrolment.at = back, wait.began
@@ -299,6 +311,8 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook)
                 _wait(turn, enrolment, step.path, opens, "window", began)
                 return False
     made = request(turn, enrolment, program, step)
+    if isinstance(step, Send) and enrolment.at + late > turn.now:
+        enrolment.asked_at = turn.now
     turn.sums["messages.requested"] += 1
     turn.messages.append(made)
     enrolment.steps.append(StepTaken(step.path, turn.now, "requested", None, made.message))

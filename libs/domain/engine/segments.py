@@ -26,11 +26,14 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """When somebody left a segment who has never been in it."""
 
 
-def on_time(turn: Turn) -> None:
-    """What time alone has changed by now, before anything that comes now is looked at."""
-    wait = turn.profile.segments_wait
-    if wait is not None and wait.due_at <= turn.now:
-        _by_time(turn, turn.now)
+def on_time(turn: Turn, at: datetime) -> None:
+    """What time alone had changed when something happened at `at`, before that is looked at.
+
+    What it has changed since waits for its call: other events may be on their way.
+    """
+    wait, now = turn.profile.segments_wait, min(turn.now, at)
+    if wait is not None and wait.due_at <= now:
+        _by_time(turn, now)
         _await(turn)
 
 

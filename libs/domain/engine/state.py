@@ -121,6 +121,7 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
     machine got round to it. `triggered_at` moves with each restart, `round` counts them. `arms` are the lots drawn.
+    `asked_at` is when it asked for a message, not too late, after which it has not waited yet.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     calls: int = 0
     at: datetime
     wait: Wait | None = None
+    asked_at: datetime | None = None
     sent: dict[str, datetime] = {}
     steps: list[StepTaken] = []
     arms: dict[str, str] = {}

@@ -84,7 +84,7 @@ class Turn:
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
     document lets go of. `index` is what is known of the shop. `products` are those that scenarios ask for here, as they
-    are now.
+    are now. `settled`: all that had been accepted is known, as it is when a call is judged.
     """
 
     shop: str
@@ -101,6 +101,7 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
+    settled: bool = False
     products: Mapping[str, Json] = field(default_factory=dict)
     index: Shop = field(init=False)
 

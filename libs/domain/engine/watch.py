@@ -1,8 +1,9 @@
 """Scenarios that are entered at a moment: a date of the profile, a date that an event brought, the end of a silence.
 
 A profile has one watch for each such scenario and key, and for it at most one wake-up call. When the call comes it is
-judged on the state as it is then (I5). What becomes moot is cancelled at once; activity alone cancels nothing, the
-call that comes too early asks for a later one.
+judged on the state as it is then (I5), however late it comes. A moment that is past when it becomes known has a call
+as well: what happened since may be on its way. What becomes moot is cancelled at once; activity alone cancels nothing,
+the call that comes too early asks for a later one.
 """
 
 from collections.abc import Mapping
@@ -192,7 +193,7 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
         return
     turn.profile.watches[name] = known
     known.date, known.because = aim.date, ""
-    if aim.due <= turn.now:
+    if aim.due <= turn.now and turn.settled:
         _fire(turn, program, known, aim)
     elif known.due_at is None or not known.step or not _serves(program, known.due_at, aim.due):
         _cancel(turn, known)
@@ -238,7 +239,7 @@ def _aim(turn: Turn, program: Program, known: Watch) -> Aim | str:
         return f"no date at {program.on.date}"
     if known.done == str(value):
         return known.because
-    if due < turn.now - (program.on.late or LATE):
+    if due < turn.now - (program.on.late or LATE) and due != known.due_at:
         return f"past: it would have been at {due.isoformat()}"
     return Aim(due=due, name=str(value), date=str(value))
 
@@ -251,7 +252,7 @@ def _yearly(turn: Turn, trigger: DateTrigger, known: Watch, value: object) -> Ai
         if day is None or str(year) <= known.done:
             continue
         due = _shifted(turn, trigger, _with_clock(value, day, turn.zone()))
-        if due is not None and due >= turn.now - (trigger.late or LATE):
+        if due is not None and (due >= turn.now - (trigger.late or LATE) or due == known.due_at):
             return Aim(due=due, name=str(year), date=day.isoformat())
     return f"no date at {trigger.date}"
 
@@ -311,12 +312,18 @@ def _call(turn: Turn, known: Watch, due: datetime) -> Call:
     return Call(step=known.step, due_at=due, scenario=known.scenario, enrolment=_id(turn, known), traceparent=None)
 
 
-def shown(turn: Turn, program: Program, known: Watch) -> dict[str, object]:
-    """A watch for `explain`: until when and for what, or why no more."""
+def awaited(turn: Turn, program: Program, known: Watch) -> datetime | None:
+    """When the profile would enter. The call for the end of a silence may come before that: it is asked for again."""
     due = known.due_at
-    if due is not None and isinstance(program.on, InactiveTrigger):  # the call may be too early: it is asked for again
+    if due is not None and isinstance(program.on, InactiveTrigger):
         aim = _aim(turn, program, known)
         due = aim.due if isinstance(aim, Aim) else due
+    return due
+
+
+def shown(turn: Turn, program: Program, known: Watch) -> dict[str, object]:
+    """A watch for `explain`: until when and for what, or why no more."""
+    due = awaited(turn, program, known)
     return {
         "key": known.key,
         "version": known.version,

@@ -180,7 +180,7 @@ class World:
                 self.played.faults.append(("then", f"after {RESTLESS} wake-up calls the scenarios still do not rest"))
                 self._queue.clear()
                 return
-            turn = self._turn(max(at, call.due_at))
+            turn = self._turn(at)
             due.on_due(turn, step)
             self._settle(turn)
 
@@ -201,7 +201,7 @@ class World:
             self._calls.pop(call.step, None)
         for call in turn.schedule:
             self._calls[call.step] = call
-            heapq.heappush(self._queue, (call.due_at, CALLS, next(self._number), call.step))
+            heapq.heappush(self._queue, (max(call.due_at, turn.now), CALLS, next(self._number), call.step))
         for fact in turn.facts:
             self._note("event", turn.now, name=fact.event.type, because=str(fact.event.data.get("segment")))
         ended = self._compare(turn.now)

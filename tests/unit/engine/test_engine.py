@@ -1,7 +1,5 @@
 """The engine on virtual time: the path of the abandoned cart, and what must not change it."""
 
-from datetime import timedelta
-
 import pytest
 
 from libs.domain.engine import due, merge
@@ -227,56 +225,6 @@ def test_late_is_counted_from_when_the_message_was_due() -> None:
     world.cart("10:00", now="19:00")
     assert world.requests[0].due_at == at("11:00")
     assert world.requests[0].expires_at == at("17:00")
-
-
-def test_late_is_counted_from_a_date_that_was_past_when_its_wait_was_reached() -> None:
-    """Ordered at noon for the next morning, to be told of three days ahead: that was two days ago."""
-    world = World()
-    world.publish(
-        "kurant: 1\nid: ahead\nname: a\npurpose: marketing\ntrigger: {event: order.placed}\n"
-        "steps: [{wait: {until: event.order.planned_delivery, before: 3d}}, {send: soon, late: 12h}, {wait: 1d}, "
-        "{send: next}]\n"
-    )
-    world.event("order.placed", at("12:00"), {"order": {"id": "o", "planned_delivery": at("33:00").isoformat()}})
-    world.run(at("12:05"))
-    soon, following = world.requests
-    assert (soon.due_at, soon.expires_at) == (at("33:00") - timedelta(days=3), at("45:00") - timedelta(days=3))
-    assert following.due_at == at("33:00") - timedelta(days=2), "what follows counts from the date too"
-    (wait, *_) = world.profile.enrolments[0].steps
-    assert (wait.step, wait.verdict, wait.at) == ("steps/0", "past", soon.due_at)
-
-
-CATCH_UP = (
-    "kurant: 1\nid: two\nname: t\npurpose: marketing\ntrigger: {event: custom.x}\n"
-    "steps: [{wait: 1h}, {send: first, late: 4d}, {wait: 1d}, {send: second}]\n"
-)
-
-
-def test_after_an_outage_two_messages_keep_their_distance() -> None:
-    """Both are overdue: the first goes out now, the second a day after it, not a second."""
-    world = World()
-    world.publish(CATCH_UP)
-    world.event("custom.x", at("10:00"), {}, now=at("70:00"))
-    assert [(one.name, one.due_at) for one in world.requests] == [("first", at("11:00"))]
-    assert [(one[0], one[1]) for one in world.end()] == [("first", at("70:00")), ("second", at("94:00"))]
-
-
-def test_after_an_outage_there_is_time_to_answer() -> None:
-    """The time to click begins when the late message goes out."""
-    world = World()
-    world.publish(
-        CATCH_UP.replace("{wait: 1d}", "{until: {event: message.clicked, of: first}, within: 4h, then: [exit]}")
-    )
-    world.event("custom.x", at("10:00"), {}, now=at("70:00"))
-    assert world.due == [at("74:00")]
-
-
-def test_what_is_too_late_is_not_waited_after() -> None:
-    """A first that expires gives nobody a reason to wait again: all of it is over."""
-    world = World()
-    world.publish(CATCH_UP)
-    world.event("custom.x", at("10:00"), {}, now=at("200:00"))
-    assert [(one.name, one.expires_at < at("200:00")) for one in world.requests] == [("first", True), ("second", True)]
 
 
 def test_a_window_puts_off_to_the_customers_morning() -> None:

@@ -38,6 +38,7 @@ class World:
     gone: list[Enrolment] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     sums: dict[str, int] = field(default_factory=dict)
+    now: datetime = MONDAY - timedelta(days=4000)
 
     def publish(self, text: str, version: int = 1, state: str = "live") -> None:
         program = compile_program(parse(text), version)
@@ -56,8 +57,14 @@ class World:
         return [(signs[one.event.type] + one.event.data["segment"], one.event.time) for one in self.facts]
 
     def turn(self, now: datetime) -> Turn:
+        self.now = max(self.now, now)  # a call may be due before anybody knew of it
         return Turn(
-            shop="demo", profile_id=self.id, profile=self.profile, programs=self.registry, now=now, cause_at=now
+            shop="demo",
+            profile_id=self.id,
+            profile=self.profile,
+            programs=self.registry,
+            now=self.now,
+            cause_at=self.now,
         )
 
     def absorb(self, turn: Turn) -> None:
@@ -79,8 +86,16 @@ class World:
     def event(
         self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
     ) -> bool:
-        digest = ids.event_digest("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
         self.run(now or time)
+        fresh = self.hear(type, time, data, id=id, now=now)
+        self.run(now or time)
+        return fresh
+
+    def hear(
+        self, type: str, time: datetime, data: dict[str, Any], *, id: str = "", now: datetime | None = None
+    ) -> bool:
+        """An event of a backlog: it is read, and calls wait until all of it is."""
+        digest = ids.event_digest("demo", "/shops/demo/web", id or f"{type}-{time.isoformat()}")
         turn = self.turn(now or time)
         fresh = events.on_event(turn, Happened(type=type, time=time, id=f"{digest:015x}", data=data), digest, None)
         self.absorb(turn)
