@@ -1,4 +1,4 @@
-"""`kurant.messages.v1` and `kurant.deliveries.v1`: please send this, and what became of it (I6)."""
+"""`kurant.messages.v1` and `kurant.deliveries.v1`: please send this, or do not any more, and what became of it (I6)."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -47,6 +47,19 @@ class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     def is_call(self) -> bool:
         """Whether it is a call of a web address. What may go to a customer too is a message."""
         return self.channels == [WEBHOOK]
+
+
+class MessageCancelled(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Do not send `message` any more, if it has not gone out yet: it ends `suppressed`, `because` is the reason.
+
+    The customer has left the run that asked for it (`exit`), or the run has begun anew (`restart`).
+    """
+
+    TYPE: ClassVar[str] = "kurant.message.cancelled"
+
+    message: str
+    profile: str
+    because: Literal["exit", "restart"]
 
 
 class Delivered(Message, frozen=True, kw_only=True, omit_defaults=True):

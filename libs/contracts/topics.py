@@ -13,7 +13,7 @@ from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.contacts import ContactsTold, ProfileMerged
 from libs.contracts.envelope import Message
 from libs.contracts.events import EventOccurred
-from libs.contracts.messages import Delivered, MessageRequested
+from libs.contracts.messages import Delivered, MessageCancelled, MessageRequested
 from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioState, SegmentPublished, SegmentState
 from libs.contracts.steps import CancelStep, ScheduleStep, StepDue
 
@@ -114,8 +114,8 @@ DUE = Topic(
 MESSAGES = Topic(
     name="kurant.messages.v1",
     key="profile id",
-    says="please send this",
-    messages=(MessageRequested,),
+    says="please send this; do not send it any more",
+    messages=(MessageRequested, MessageCancelled),
     producers=_services("rules"),
     consumers=_services("dispatch"),
 )

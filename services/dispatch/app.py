@@ -62,13 +62,15 @@ class Dispatch:
 
     async def handle(self, connection: Connection, records: Sequence[Record]) -> Outcome:
         """One batch of the messages topic (I4: through the connection that moves the offset)."""
-        good, poison = handlers.decode(records)
+        asked, cancelled, poison = handlers.decode(records)
         traced = []
-        for one in good:
+        for one in asked:
             with trace.span("dispatch.requested", one.traceparent, "consumer") as traceparent:
                 traced.append(handlers.traced(one, traceparent))
         if traced:
             await store.insert(connection, traced, self._clock.now(), by=self.worker.name)
+        if cancelled:
+            await store.cancel(connection, cancelled, self._clock.now(), by=self.worker.name)
         return Outcome(poison=poison, after=self._wake)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -20,7 +20,8 @@ from libs.common.secrets import BadToken
 from libs.common.telemetry.log import logger
 from libs.domain import webhook
 from libs.domain.mail.links import is_web
-from services.dispatch import handlers, store
+from services.dispatch import store
+from services.dispatch.handlers import news
 
 log = logger(__name__)
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -45,7 +46,7 @@ def _for_customers(app: FastAPI, parts: Parts, told: Callable[[], None]) -> None
         now = parts.clock.now()
         try:
             async with parts.database.connection() as connection:
-                id = handlers.touch_id(message, kind, url, now)
+                id = news.touch_id(message, kind, url, now)
                 if await store.touch(connection, id, message, kind, url, now):
                     told()
         except Unavailable as error:

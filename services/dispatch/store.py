@@ -16,9 +16,10 @@ import asyncpg
 
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
-from libs.contracts.messages import MessageRequested
+from libs.contracts.messages import MessageCancelled, MessageRequested
 from services.dispatch import tables
-from services.dispatch.handlers import Change, Incoming, Job, Touch, Untold
+from services.dispatch.handlers import Change, Incoming, Job
+from services.dispatch.handlers.news import Touch, Untold
 
 Queue = Literal["messages", "calls"]
 CHANNEL = "kurant_dispatch"
@@ -114,6 +115,13 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
     return added
 
 
+async def cancel(connection: Connection, told: Sequence[MessageCancelled], now: datetime, by: str) -> None:
+    """Let no worker send these any more. Who has claimed one, or claims it next, ends it."""
+    rows = await connection.fetch(tables.CANCEL, [one.message for one in told], [one.because for one in told], now)
+    if rows:
+        await announce(connection, by)
+
+
 async def announce(connection: Connection, by: str) -> None:
     """Let other workers than `by` know, at the commit, that there may be something to claim."""
     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, by)
@@ -139,6 +147,7 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int, 
             tries=row["tries"],
             reason=row["reason"],
             traceparent=row["traceparent"],
+            cancelled=row["cancelled"],
             request=MessageRequested.decode(row["body"]),
         )
         for row in sorted(rows, key=lambda row: row["not_before"])

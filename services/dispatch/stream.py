@@ -12,7 +12,8 @@ from libs.common.clock import Clock
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
-from services.dispatch import handlers, store
+from services.dispatch import store
+from services.dispatch.handlers import news
 
 log = logger(__name__)
 BATCH = 500
@@ -80,7 +81,7 @@ class Teller:
         async with self._database.transaction() as connection:
             rows = await store.take_untold(connection, BATCH)
             if rows:
-                await self._producer.send(handlers.deliveries(rows, self._clock.now()))
+                await self._producer.send(news.deliveries(rows, self._clock.now()))
                 await store.mark_told(connection, [row.message for row in rows])
         return len(rows) == BATCH
 
@@ -88,7 +89,7 @@ class Teller:
         async with self._database.transaction() as connection:
             rows = await store.take_touches(connection, BATCH)
             if rows:
-                await self._producer.send(handlers.touched(rows))
+                await self._producer.send(news.touched(rows))
         return len(rows) == BATCH
 
     async def _rest(self, seconds: float) -> None:

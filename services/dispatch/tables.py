@@ -24,6 +24,14 @@ SELECT count(*) FROM new
 """
 """A message that comes after one that is put off is not due before that one: it would only lie in the claims' way."""
 
+CANCEL = """
+UPDATE dispatch.message AS m SET cancelled = told.because, not_before = least(m.not_before, $3::timestamptz)
+FROM unnest($1::uuid[], $2::text[]) AS told (message, because)
+WHERE m.message = told.message AND m.state IN ('pending', 'claimed', 'sending')
+RETURNING m.message
+"""
+"""What is put off becomes due, so that it ends now."""
+
 QUEUES = {"messages": "channels <> '{webhook}'", "calls": "channels = '{webhook}'"}
 """What goes to customers, and calls of web addresses: each has its own index."""
 
@@ -41,7 +49,7 @@ BUSY = f"SELECT shop, profile FROM dispatch.message WHERE state IN ('claimed', '
 CLAIMED = """
 UPDATE dispatch.message AS m SET state = 'claimed', worker = $3
 FROM next JOIN dispatch.request AS r USING (message) WHERE m.message = next.message
-RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.not_before, r.body
+RETURNING m.message, m.shop, m.profile, m.tries, m.reason, m.traceparent, m.cancelled, m.not_before, r.body
 """
 
 CLAIM_LOCK = """
@@ -128,7 +136,7 @@ WITH n AS (
 ), {MOVED}
 UPDATE dispatch.message AS m SET state = 'sending', channel = n.channel, gateway = n.gateway,
     profile = coalesce(n.profile, m.profile)
-FROM n WHERE m.message = n.message AND m.state = 'claimed' AND m.worker = $1
+FROM n WHERE m.message = n.message AND m.state = 'claimed' AND m.worker = $1 AND m.cancelled IS NULL
 RETURNING m.message
 """
 
@@ -145,7 +153,7 @@ WITH n AS (
                     WHEN n.reason = m.reason AND (n.reason <> 'cap' OR n.not_before = m.not_before) THEN m.told
                     ELSE false END,
         reason = CASE WHEN n.state = 'pending' THEN coalesce(n.reason, m.reason) ELSE n.reason END,
-        not_before = coalesce(n.not_before, m.not_before),
+        not_before = CASE WHEN m.cancelled IS NULL THEN coalesce(n.not_before, m.not_before) ELSE $2::timestamptz END,
         tries = m.tries + n.tried,
         profile = coalesce(n.profile, m.profile),
         channel = CASE WHEN n.state = 'pending' THEN NULL ELSE m.channel END,

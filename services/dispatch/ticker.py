@@ -23,7 +23,7 @@ from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers, store
 from services.dispatch.channels import CannotSend, Gateway, Gateways, Hooks, Way
 from services.dispatch.clients import Consent, Question
-from services.dispatch.handlers import Change, Decision, Job, Outcome
+from services.dispatch.handlers import Change, Decision, Job, Outcome, letter
 
 log = logger(__name__)
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -321,7 +321,7 @@ class Worker:
         message = pick(bundle, request.name, decision.channel, request.language)
         if message is None:
             raise CannotSend("no_template")
-        letter = handlers.write(
+        written = letter.write(
             job,
             message,
             decision,
@@ -331,7 +331,7 @@ class Worker:
             traceparent=traceparent,
             shop=self._shops.get(job.shop, {}),
         )
-        return gateway.prepare(letter)
+        return gateway.prepare(written)
 
     async def _send(self, shift: Shift, job: Job, gateway: Way, prepared: Any, permit: Permit) -> Change | None:
         """Within a slot: say that it is on its way, then send it."""
@@ -341,7 +341,7 @@ class Worker:
             return handlers.expire(job, "claimed")
         decision = permit.decision
         if not await shift.mark.ask((job.message, decision.channel, gateway.name, decision.profile)):
-            return None
+            return handlers.give_back(job)  # cancelled meanwhile, or somebody else's
         if not permit.fresh or shift.session.lost.is_set():
             return handlers.give_back(job)
         if job.expired(self._clock.now()):

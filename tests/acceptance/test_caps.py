@@ -1,5 +1,6 @@
 """C16, D3: of three messages at one moment the most important goes, the others are put off, none is dropped unsaid."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tests.acceptance import calm
 from tests.acceptance.calm import Sale
 from tests.support.running import Running, eventually
+from tests.support.shop import Customer
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -63,6 +65,30 @@ def test_the_other_arrives_a_day_later_and_what_is_too_late_by_then_expires(
     assert sale.at + 6 * HOUR < moment(found["brief"], "ended_at") < sale.at + DAY
     mails = platform.mails(sale.customer.email)
     assert [mail["subject"] for mail in mails] == ["Loud", "Quiet"]
+
+
+def test_who_buys_meanwhile_gets_no_other(platform: Running, sale: Sale) -> None:
+    """`quiet` has done its only step, and its exit still takes the mail back; `brief` has no exit."""
+    dora = Customer("dora", shop=calm.SHOP)
+    now, first = calm.tell(platform, sale.key, dora)
+    assert first["quiet"]["end"] == "pending"
+    assert platform.post([dora.order(now)], sale.key).status_code == 202
+    bought = replace(sale, customer=dora)
+    quiet = eventually(lambda: _ended(platform, bought, "quiet"), 20, "the mail is taken back")
+    assert (quiet["end"], quiet["reason"]) == ("suppressed", "exit")
+    assert moment(quiet, "ended_at") < moment(first["quiet"], "until")
+    (row,) = platform.ask("/v1/explain", sale.key, shop=calm.SHOP, email=dora.email, scenario="quiet")["scenarios"]
+    (run,) = row["enrolments"]
+    assert (run["because"], run["steps"][0]["verdict"], run["steps"][0]["because"]) == (
+        "completed",
+        "suppressed",
+        "exit",
+    )
+
+
+def _ended(platform: Running, sale: Sale, name: str) -> dict[str, Any] | None:
+    row = calm.rows(platform, sale)[name]
+    return None if row["end"] == "pending" else row
 
 
 def test_it_is_counted(platform: Running, sale: Sale) -> None:

@@ -78,6 +78,7 @@ class Outcome:
 
     messages: list[Message] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    cancelled: list[tuple[datetime, str, str]] = field(default_factory=list)
     traits: Json = field(default_factory=dict)
     dates: list[tuple[str, str, datetime]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Outcome:
         return Outcome(
             sorted(self.messages, key=lambda one: (one.now, one.scenario, one.id, one.due_at)),
             sorted(self.runs, key=lambda one: (one.scenario, one.id)),
+            sorted(self.cancelled),
             self.traits,
             sorted(self.dates),
             self.faults,

@@ -65,7 +65,7 @@ class Players:
 
 def compare(engine: Outcome, model: Outcome) -> Difference | None:
     """The first thing in which they differ, in words."""
-    for name in ("faults", "messages", "runs", "traits", "dates"):
+    for name in ("faults", "messages", "runs", "cancelled", "traits", "dates"):
         ours, theirs = getattr(engine, name), getattr(model, name)
         if ours == theirs:
             continue

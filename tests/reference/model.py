@@ -16,6 +16,8 @@ arrivals one by one, so it knows what was known at each moment, and treats such 
 - `restart`: a trigger newer than the one that runs starts anew; an older one tells of an earlier start, and where no
   message was asked for yet, nothing was restarted and `restart` is not said, the run begins from there instead;
 - a trigger of a running key is no second run; when it came after the run was over, it is;
+- who leaves, or begins anew, gets no message any more that was asked for and has not gone out, even when all steps
+  were taken;
 - `again` is measured between the times of the triggers, against those that have entered by then;
 - `nth` is the n-th to come that meets the trigger when it comes; the run is by the last of the n by time;
 - `until` takes the earliest event in its span that is known when it looks: at once, at each event, at the end;
@@ -63,6 +65,7 @@ class Reference:
         self.now = datetime.min.replace(tzinfo=UTC)
         self.runs: list[Run] = []
         self.messages: list[Message] = []
+        self.cancelled: list[tuple[datetime, str, str]] = []
         self.judged: dict[tuple[str, str], list[str]] = {}
         self.awaited: set[tuple[str, str, datetime]] = set()
         self.called = False
@@ -138,9 +141,11 @@ class Reference:
         self._depth = 0
 
     def _react(self, event: Event, added: list[str], removed: list[str]) -> None:
-        for run in self.live():
+        for run in [run for run in self.runs if run.because is None or run.out]:
             if event.time >= run.trigger.time and self.is_exit(run.scenario, event, run.key):
-                self._end(run, event.type, event.time)
+                self._take_back(run, "exit")
+                if run.because is None:
+                    self._end(run, event.type, event.time)
             elif run.pause is not None and run.pause.kind in ("until", "path"):
                 self._wake(run)
         scope = self.scope(event, None)
@@ -201,6 +206,9 @@ class Reference:
         id = ids.enrolment_id(SHOP, scenario.id, PROFILE, key, microseconds)
         if any(run.id == id for run in self.runs):
             return
+        for other in self.runs if scenario.restart else ():
+            if (other.scenario, other.key) == (scenario, key) and other.trigger.time < event.time:
+                self._take_back(other, "restart")
         run = Run(id, scenario, key, event.time, event, event.time, event.time)
         self.runs.append(run)
         left = self.left(scenario, event, key)
@@ -212,6 +220,7 @@ class Reference:
     def _triggered_again(self, run: Run, event: Event) -> None:
         if event.time > run.trigger.time and run.scenario.restart:
             run.round += 1
+            self._take_back(run, "restart")
             self._begin(run, event)
         elif event.time < run.entered_at:
             left = self.left(run.scenario, event, run.key)
@@ -278,6 +287,11 @@ class Reference:
         if self.called:
             dates.look(self, awaited=True)
 
+    def _take_back(self, run: Run, because: str) -> None:
+        """What may not have gone out yet does not go out."""
+        self.cancelled += [(self.now, id, because) for id in run.out]
+        run.out = []
+
     def _end(self, run: Run, because: str, at: datetime) -> None:
         run.because, run.ended_at, run.pause = because, at, None
 
@@ -315,6 +329,7 @@ class Reference:
         for run in self.runs:
             if (message.name, message.id) in run.asked:
                 run.sent = {**run.sent, message.name: self.now}
+                run.out = [id for id in run.out if id != message.id]
         data = {"message": message.id, "scenario": message.scenario, "name": message.name, "channel": "email"}
         self.arrive(Event("message.sent", self.now, data, f"{message.id}/sent"))
 
@@ -339,4 +354,4 @@ class Reference:
             for aim in dates.aims(self)
             if isinstance(aim.scenario.trigger, model.DateTrigger)
         ]
-        return Outcome(self.messages, runs, self.facts.traits(), awaited).sorted()
+        return Outcome(self.messages, runs, self.cancelled, self.facts.traits(), awaited).sorted()

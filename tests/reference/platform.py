@@ -36,6 +36,7 @@ class Platform:
         self.requests: list[tuple[datetime, Request]] = []
         self.reports: list[tuple[datetime, Request]] = []
         self.gone: list[Enrolment] = []
+        self.cancelled: list[tuple[datetime, str, str]] = []
         self.sums = {"steps.scheduled": 0, "steps.cancelled": 0, "steps.fired": 0}
         self.reported: int | None = None
         self.now = datetime.min.replace(tzinfo=UTC)
@@ -73,6 +74,7 @@ class Platform:
             self.requests.append((turn.now, request))
             if self.reported is not None:
                 self.reports.append((turn.now + timedelta(seconds=self.reported), request))
+        self.cancelled += [(turn.now, one.message, one.because) for one in turn.cancelled]
         for name in self.sums:
             self.sums[name] += turn.sums[name]
 
@@ -132,6 +134,7 @@ class Platform:
         found = Outcome(
             [_message(now, request, keys[request.enrolment]) for now, request in self.requests],
             [_run(one) for one in runs.values()],
+            self.cancelled,
             self.profile.traits,
             dates,
         )

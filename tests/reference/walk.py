@@ -42,7 +42,7 @@ class Over(Exception):
 
 @dataclass(eq=False)
 class Run:
-    """One enrolment. `asked` are the messages that it asked for: name and id."""
+    """One enrolment. `asked` are the messages that it asked for: name and id; `out` those that may not have gone."""
 
     id: str
     scenario: model.Scenario
@@ -57,6 +57,7 @@ class Run:
     seen_due: datetime | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     asked_at: datetime | None = None
+    out: list[str] = field(default_factory=list)
     sent: dict[str, datetime] = field(default_factory=dict)
     arms: dict[str, str] = field(default_factory=dict)
     because: str | None = None
@@ -186,6 +187,7 @@ def _ask(world: "Reference", run: Run, step: model.Send, late: timedelta) -> Non
     scope = world.scope(run.trigger, run.key)
     id = ids.message_id(run.id, step.path, run.round)
     run.asked.append((step.message, id))
+    run.out.append(id)
     if run.at + late > world.now:
         run.asked_at = world.now
     world.messages.append(

@@ -12,6 +12,11 @@ Script = Callable[[str, str], str | None]
 """Stage (`MAIL`, `RCPT`, `DATA`, `END`, `RSET`) and recipient to an answer of its own, `HANG_UP` or `SILENCE`."""
 
 
+def always(stage: str, answer: str) -> Script:
+    """The same answer at that stage, every time."""
+    return lambda at, _recipient: answer if at == stage else None
+
+
 @dataclass
 class Received:
     """One mail that was taken."""

@@ -59,6 +59,8 @@ def on_delivery(
         for taken in owner.steps:
             if taken.message == message and not _is_older(status, taken.verdict):
                 taken.verdict, taken.because, taken.at = status, why, at
+        if status != "deferred" and message in owner.out:
+            owner.out = [one for one in owner.out if one != message]
         if status == "sent":
             owner.sent = {**owner.sent, name: at}
     if status in AS_EVENTS:

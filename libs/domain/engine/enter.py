@@ -80,10 +80,14 @@ def _enrol(turn: Turn, program: Program, key: str, event: Happened, traceparent:
     )
     if any(known.id == enrolment.id for known in profile.enrolments):
         return
+    if program.restart:
+        for known in profile.enrolments:
+            if (known.scenario, known.key) == (program.id, key) and known.triggered_at < event.time:
+                run.take_back(turn, known, "restart")
     profile.enrolments.append(enrolment)
     turn.sums["enrolments"] += 1
     if program.exits and (left := run.left_since(turn, program, key, event)):
-        run.end(turn, enrolment, left.type, at=left.time)
+        run.exit_by(turn, enrolment, left)
         return
     run.begin(turn, enrolment, program)
 
@@ -99,6 +103,7 @@ def _again_triggered(
         if started is None:
             return
         run.cancel_wait(turn, running)
+        run.take_back(turn, running, "restart")
         running.round += 1
         running.trigger, running.triggered_at, running.traceparent = event, event.time, traceparent
         run.begin(turn, running, started)

@@ -117,15 +117,19 @@ def _react(turn: Turn, event: Happened, learned: Learned, traceparent: str | Non
 
 
 def _touch(turn: Turn, event: Happened) -> None:
-    """Running enrolments: those that this event is an exit of end, those that wait for it go on."""
-    for enrolment in turn.profile.running():
+    """Enrolments: those that this event is an exit of end, those that wait for it go on. One that has taken all its
+    steps can still be left while a message of it may not have gone out.
+    """
+    for enrolment in list(turn.profile.enrolments):
+        if enrolment.state == "ended" and not enrolment.out:
+            continue
         program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
         if program is None:
             continue
         ways = program.ways.get(event.type)
         live = ways if ways and event.time >= enrolment.triggered_at else ()
         if any(run.is_exit(turn, way, event, enrolment.key) for way in live):
-            run.end(turn, enrolment, event.type, at=event.time)
+            run.exit_by(turn, enrolment, event)
         elif run.awaits(enrolment, program, event.type):
             run.look_again(turn, enrolment, program)
         elif enrolment.wait is not None and enrolment.wait.began is not None and run.on_path(enrolment, program):

@@ -5,6 +5,7 @@ from datetime import datetime
 from libs.domain.engine import interest, run, segments, watch
 from libs.domain.engine.events import settle
 from libs.domain.engine.learn import blend
+from libs.domain.engine.program import Program
 from libs.domain.engine.state import (
     CARTS,
     HISTORY,
@@ -102,10 +103,12 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
     if any(known.id == enrolment.id for known in mine.enrolments):
         return
     mine.enrolments.append(enrolment)
+    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
     if enrolment.state == "ended":
+        if program is not None and enrolment.out:
+            _leave(turn, program, enrolment)
         return
     waited, enrolment.wait = enrolment.wait, None
-    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
     if program is not None and program.key is None:
         enrolment.key = turn.profile_id
     rival = next(
@@ -121,12 +124,19 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
         run.end(turn, loser, "profile.merged")
         if loser is enrolment:
             return
-    if program is not None and (left := run.left_since(turn, program, enrolment.key, enrolment.trigger)):
-        run.end(turn, enrolment, left.type, at=left.time)
+    if program is not None and _leave(turn, program, enrolment):
         return
     run.resume(turn, enrolment, waited)
     if program is not None and enrolment.wait is not None and enrolment.wait.kind == "until":
         run.look_again(turn, enrolment, program)
+
+
+def _leave(turn: Turn, program: Program, enrolment: Enrolment) -> bool:
+    """Whether one of the two had left it by an event that only the other's past tells of."""
+    left = run.left_since(turn, program, enrolment.key, enrolment.trigger)
+    if left is not None:
+        run.exit_by(turn, enrolment, left)
+    return left is not None
 
 
 def _triggered_at(enrolment: Enrolment) -> datetime:

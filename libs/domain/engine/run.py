@@ -1,13 +1,14 @@
 """An enrolment goes on, from where it stands to its next wait or its end."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from libs.domain import ids
 from libs.domain.engine.acts import LATE, draw, mark, put, request
 from libs.domain.engine.program import Await, Branch, Hook, Jump, Lot, Mark, Program, Put, Send, Stop, WaitFor
 from libs.domain.engine.state import Enrolment, Happened, StepTaken, Wait
 from libs.domain.engine.trace import trace, unfinished
-from libs.domain.engine.turn import Call, Resumed, Turn
+from libs.domain.engine.turn import Call, Cancelled, Resumed, Turn
 from libs.domain.scenario.match import holds, past
 from libs.domain.scenario.model import Exit
 from libs.domain.scenario.times import is_local, next_open, wait_until
@@ -208,6 +209,21 @@ def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = No
     enrolment.ended_at = at or turn.now
 
 
+def exit_by(turn: Turn, enrolment: Enrolment, event: Happened) -> None:
+    """The customer leaves by an event: no further step, and what was asked for and has not gone out does not."""
+    take_back(turn, enrolment, "exit")
+    if enrolment.state == "waiting":
+        end(turn, enrolment, event.type, at=event.time)
+
+
+def take_back(turn: Turn, enrolment: Enrolment, because: Literal["exit", "restart"]) -> None:
+    """Take back the messages that may not have gone out yet."""
+    turn.cancelled += [
+        Cancelled(message=message, because=because, traceparent=enrolment.traceparent) for message in enrolment.out
+    ]
+    enrolment.out = []
+
+
 def cancel_wait(turn: Turn, enrolment: Enrolment, verdict: str = "cancelled") -> None:
     """Forget the awaited call and tell the scheduler so."""
     wait = enrolment.wait
@@ -311,8 +327,10 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook)
                 _wait(turn, enrolment, step.path, opens, "window", began)
                 return False
     made = request(turn, enrolment, program, step)
-    if isinstance(step, Send) and enrolment.at + late > turn.now:
-        enrolment.asked_at = turn.now
+    if isinstance(step, Send):
+        enrolment.out = [*enrolment.out, made.message]
+        if enrolment.at + late > turn.now:
+            enrolment.asked_at = turn.now
     turn.sums["messages.requested"] += 1
     turn.messages.append(made)
     enrolment.steps.append(StepTaken(step.path, turn.now, "requested", None, made.message))

@@ -121,7 +121,8 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
     machine got round to it. `triggered_at` moves with each restart, `round` counts them. `arms` are the lots drawn.
-    `asked_at` is when it asked for a message, not too late, after which it has not waited yet.
+    `asked_at` is when it asked for a message, not too late, after which it has not waited yet. `out` are its messages
+    of whose end nothing has been heard.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     at: datetime
     wait: Wait | None = None
     asked_at: datetime | None = None
+    out: list[str] = []
     sent: dict[str, datetime] = {}
     steps: list[StepTaken] = []
     arms: dict[str, str] = {}
@@ -257,12 +259,13 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     def tidy(self, now: datetime) -> list[Enrolment]:
         """Let go of the oldest ended enrolments, and give them to be kept elsewhere.
 
-        Those stay for a while that may still hear what became of a message, and a few of the others.
+        Those stay that have not heard what became of a message, those for a while that may hear more, and a few of the
+        others.
         """
         if len(self.enrolments) <= ENDED_LONG_AGO:
             return []
-        ended = sorted((one for one in self.enrolments if one.state == "ended"), key=_ended_at)
-        old = sum(_ended_at(one) < now - NEWS_FOR for one in ended)
+        ended = sorted((one for one in self.enrolments if one.state == "ended"), key=_to_be_kept)
+        old = sum(not one.out and _ended_at(one) < now - NEWS_FOR for one in ended)
         gone = ended[: max(0, len(ended) - ENDED, min(old, len(ended) - ENDED_LONG_AGO))]
         if not gone:
             return []
@@ -273,6 +276,10 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
 def _ended_at(enrolment: Enrolment) -> datetime:
     return enrolment.ended_at or enrolment.at
+
+
+def _to_be_kept(enrolment: Enrolment) -> tuple[bool, datetime]:
+    return bool(enrolment.out), _ended_at(enrolment)
 
 
 def newest(dated: dict[str, Dated]) -> Json | None:

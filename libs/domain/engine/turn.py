@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,6 +48,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str | None
     priority: int = 50
     arms: dict[str, str] = {}
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message that was asked for and shall not go out any more."""
+
+    message: str
+    because: Literal["exit", "restart"]
+    traceparent: str | None
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,6 +104,7 @@ class Turn:
     schedule: list[Call] = field(default_factory=list)
     cancel: list[Call] = field(default_factory=list)
     messages: list[Request] = field(default_factory=list)
+    cancelled: list[Cancelled] = field(default_factory=list)
     gone: list[Enrolment] = field(default_factory=list)
     sums: Counter[str] = field(default_factory=Counter)
     facts: list[Fact] = field(default_factory=list)

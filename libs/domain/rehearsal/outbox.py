@@ -51,6 +51,13 @@ class Outbox:
         one.not_before, one.reason = until, reason
         self.open.append(one)
 
+    def take_back(self, message: str) -> Request | None:
+        """Take back a message that has not gone out."""
+        found = next((one for one in self.open if one.request.message == message), None)
+        if found is not None:
+            self.open.remove(found)
+        return found.request if found is not None else None
+
     def _is_first(self, one: Open) -> bool:
         return not any(
             other.request.enrolment == one.request.enrolment and other.number < one.number for other in self.open

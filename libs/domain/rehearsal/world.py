@@ -207,6 +207,10 @@ class World:
         ended = self._compare(turn.now)
         for request in sorted(turn.messages, key=lambda one: -one.priority):
             self._outbox.add(request, turn.now)
+        for told in turn.cancelled:
+            if taken := self._outbox.take_back(told.message):
+                self._places.pop(told.message, None)
+                self._deliver(taken, Fate("suppressed", told.because), turn.now)
         self._work(turn.now)
         self.played.seen += ended
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from libs.domain.mail import Letter, read_sender
-from services.dispatch.handlers import Outcome, Style
+from services.dispatch.handlers import Outcome
+from services.dispatch.handlers.letter import Style
 
 
 class CannotSend(Exception):

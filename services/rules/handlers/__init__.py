@@ -65,13 +65,14 @@ class Decoded:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to. `messages` with their priorities: the highest goes out first, whatever came first. `sums`
-    are each shop's for the audit, `gone` ended enrolments that documents let go of, `orders` what was told of orders
-    (by profile and order), `merged` the profiles with orders that are others now, `interests` the products that matter
-    to a profile from now on, or no more."""
+    """What a batch leads to. `messages` with their priorities: the highest goes out first, whatever came first; those
+    taken back come last. `sums` are each shop's for the audit, `gone` ended enrolments that documents let go of,
+    `orders` what was told of orders (by profile and order), `merged` the profiles with orders that are others now,
+    `interests` the products that matter to a profile from now on, or no more."""
 
     outputs: list[Outgoing] = field(default_factory=list)
     messages: list[tuple[int, Outgoing]] = field(default_factory=list)
+    cancellations: list[Outgoing] = field(default_factory=list)
     orders: dict[ProfileKey, dict[str, facts.OrderFact]] = field(default_factory=dict)
     merged: list[tuple[ProfileKey, str]] = field(default_factory=list)
     interests: dict[ProfileKey, dict[str, Interest | None]] = field(default_factory=dict)
@@ -150,7 +151,9 @@ def decide(
         decision.gone += [(item.key, enrolment) for enrolment in turn.gone]
         decision.outputs += records.effects(turn)
         decision.messages += records.messages(turn)
+        decision.cancellations += records.cancellations(turn)
     decision.outputs += [message for _, message in sorted(decision.messages, key=lambda one: -one[0])]
+    decision.outputs += decision.cancellations
     return decision
 
 

@@ -6,7 +6,7 @@ from libs.common.bus.records import Outgoing, outgoing
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope
 from libs.contracts.events import EventOccurred
-from libs.contracts.messages import MessageRequested
+from libs.contracts.messages import MessageCancelled, MessageRequested
 from libs.contracts.steps import CancelStep, ScheduleStep
 from libs.domain.engine.turn import Call, Fact, Request, Turn
 
@@ -36,6 +36,23 @@ def effects(turn: Turn) -> list[Outgoing]:
 def messages(turn: Turn) -> list[tuple[int, Outgoing]]:
     """The messages that the turn asks for, each with its priority."""
     return [(request.priority, _message(turn, request)) for request in turn.messages]
+
+
+def cancellations(turn: Turn) -> list[Outgoing]:
+    """The messages that shall not go out any more. They follow the requests: one may be of the same turn."""
+    return [
+        outgoing(
+            topics.MESSAGES,
+            MessageCancelled(message=one.message, profile=turn.profile_id, because=one.because),
+            key=turn.profile_id,
+            id=f"cancelled-{one.message}",
+            source=SOURCE,
+            shop=turn.shop,
+            time=turn.now,
+            traceparent=one.traceparent,
+        )
+        for one in turn.cancelled
+    ]
 
 
 def event(

@@ -55,13 +55,18 @@ def begin(platform: Running) -> Sale:
 
     eventually(known, 30, "rules knows the scenarios")
     customer = Customer("clara", shop=SHOP)
+    now, first = tell(platform, key, customer)
+    told = platform.ask("/v1/explain", key, shop=SHOP, email=customer.email)["scenarios"]
+    return Sale(customer, key, now, first, told)
+
+
+def tell(platform: Running, key: str, customer: Customer) -> tuple[datetime, Rows]:
+    """The event comes, for a customer of whom nothing was known. When, and the outbox when two of three are put off."""
     now = platform.now().replace(microsecond=0)
     for event in (customer.known(now), customer.consent(now), customer.custom("sale", now)):
         answer = platform.post([event], key)
         assert answer.status_code == 202, answer.text
-    first = eventually(lambda: _put_off(platform, key, customer), 30, "two of three are put off")
-    told = platform.ask("/v1/explain", key, shop=SHOP, email=customer.email)["scenarios"]
-    return Sale(customer, key, now, first, told)
+    return now, eventually(lambda: _put_off(platform, key, customer), 30, "two of three are put off")
 
 
 def _put_off(platform: Running, key: str, customer: Customer) -> Rows | None:

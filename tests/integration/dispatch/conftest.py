@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from libs.common.settings import Settings
 from libs.contracts import topics
 from libs.contracts.envelope import Envelope
 from libs.contracts.events import EventOccurred
-from libs.contracts.messages import Delivered, MessageRequested
+from libs.contracts.messages import Delivered, MessageCancelled, MessageRequested
 from libs.contracts.scenarios import ScenarioPublished, ScenarioState
 from libs.domain import ids
 from services.dispatch import channels, routes, settings
@@ -142,6 +143,11 @@ class Permissions:
     away: bool = False
     garbled: Any = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    open: threading.Event = field(default_factory=threading.Event)
+    """Cleared: questions are heard, and have no answer until it is set."""
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     def set(self, name: str, **answer: Any) -> None:
         self.told[message_id(name)] = answer
@@ -152,6 +158,7 @@ class Permissions:
         if self.garbled is not None:
             return 200, self.garbled
         self.asked += asked.body["requests"]
+        self.open.wait(PATIENCE)
         return 200, {"decisions": [self._one(one) for one in asked.body["requests"]]}
 
     def _one(self, one: dict[str, Any]) -> dict[str, Any]:
@@ -187,13 +194,12 @@ class Bench:
     offset: int = 0
     running: list["asyncio.Task[None]"] = field(default_factory=list)
 
-    async def consume(self, *requests: MessageRequested, shop: str = "demo") -> None:
+    async def consume(self, *requests: MessageRequested | MessageCancelled, shop: str = "demo") -> None:
         """One batch, as the loop would apply it."""
         records = []
         for one in requests:
-            told = outgoing(
-                topics.MESSAGES, one, key=one.profile, id=one.message, source="/test", shop=shop, time=START
-            )
+            id = f"{one.TYPE}-{one.message}"
+            told = outgoing(topics.MESSAGES, one, key=one.profile, id=id, source="/test", shop=shop, time=START)
             records.append(as_record(told, self.offset))
             self.offset += 1
         await self.applier.apply(records)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.integration.dispatch.conftest import START, Bench, address, message_id, request, until
-from tests.support.mailserver import HANG_UP, SILENCE, Script
+from tests.support.mailserver import HANG_UP, SILENCE, Script, always
 
 
 def once(stage: str, answer: str) -> Script:
@@ -20,10 +20,6 @@ def once(stage: str, answer: str) -> Script:
         return answer
 
     return script
-
-
-def always(stage: str, answer: str) -> Script:
-    return lambda at, _recipient: answer if at == stage else None
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "END"])

@@ -10,7 +10,8 @@ from libs.domain.mail import Links, Mailbox
 from libs.domain.template import compile_bundle
 from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers
-from services.dispatch.handlers import Decision, Job, Outcome, Style, Untold
+from services.dispatch.handlers import Decision, Job, Outcome, news
+from services.dispatch.handlers.letter import Style, write
 from tests.integration.dispatch.conftest import FILES, SECRETS, START, message_id, profile_id, request
 
 LINKS = Links(base="https://go.example", sign=SECRETS.sign)
@@ -107,7 +108,7 @@ def written(tracking: bool = True, **context: Any) -> handlers.Letter:
         decision="allow", channel="email", address="a@b.example", unsubscribe_url="https://s.example/u/1/2?x=1&y=2"
     )
     base = {"profile": {"first_name": "Anna"}, "cart": {"value": "249.00"}}
-    return handlers.write(job(context=base | context), message, decision, style, LINKS, START)
+    return write(job(context=base | context), message, decision, style, LINKS, START)
 
 
 def test_values_are_escaped_in_html_and_plain_in_text() -> None:
@@ -117,7 +118,7 @@ def test_values_are_escaped_in_html_and_plain_in_text() -> None:
     message = compile_bundle(files)["first.email"]
     one = job(context={"profile": {"first_name": "<b>A & B</b>"}})
     allowed = Decision(decision="allow", channel="email", address="a@b.example")
-    letter = handlers.write(one, message, allowed, Style(sender=Mailbox(address="n@s.example")), LINKS, START)
+    letter = write(one, message, allowed, Style(sender=Mailbox(address="n@s.example")), LINKS, START)
     assert "<p>&lt;b&gt;A &amp; B" in letter.html
     assert letter.text.strip() == "<b>A & B</b>"
     assert letter.subject == "<b>A & B</b>"
@@ -138,7 +139,7 @@ def test_a_confirmation_is_asked_by_consents_own_link_and_is_not_counted() -> No
     url = "https://s.example/c/token"
     allowed = Decision(decision="allow", channel="email", address="a@b.example", confirm_url=url)
     style = Style(sender=Mailbox(address="n@s.example"), tracking=True)
-    letter = handlers.write(job(), compile_bundle(files)["first.email"], allowed, style, LINKS, START)
+    letter = write(job(), compile_bundle(files)["first.email"], allowed, style, LINKS, START)
     assert f'href="{url}"' in letter.html
     assert letter.html.count("/r/") == 1
 
@@ -148,7 +149,7 @@ def test_the_shop_cannot_be_said_by_the_context() -> None:
     one = job(context={"shop": {"id": "evil"}, "unsubscribe_url": "https://evil.example"})
     allowed = Decision(decision="allow", channel="email", address="a@b.example", unsubscribe_url="https://good.example")
     message = compile_bundle(files)["first.email"]
-    letter = handlers.write(one, message, allowed, Style(sender=Mailbox(address="n@s.example")), LINKS, START)
+    letter = write(one, message, allowed, Style(sender=Mailbox(address="n@s.example")), LINKS, START)
     assert letter.subject == "demo"
     assert "evil" not in letter.html + letter.text
 
@@ -158,7 +159,7 @@ def test_what_is_said_of_the_shop_and_of_the_hour() -> None:
     message, style = compile_bundle(files)["first.email"], Style(sender=Mailbox(address="n@s.example"))
     allowed = Decision(decision="allow", channel="email", address="a@b.example")
     shop = {"name": "Vado", "id": "evil"}
-    letter = handlers.write(job(context={"profile": {}}), message, allowed, style, LINKS, START, shop=shop)
+    letter = write(job(context={"profile": {}}), message, allowed, style, LINKS, START, shop=shop)
     assert letter.text.split() == ["Vado", "demo", str(job().request.timezone)]
 
 
@@ -172,7 +173,7 @@ def test_a_fault_of_our_own_is_tried_again_a_few_times() -> None:
 
 def test_the_same_news_has_the_same_id() -> None:
     """I3."""
-    row = Untold(
+    row = news.Untold(
         message=message_id("a"),
         shop="demo",
         profile=profile_id("a"),
@@ -189,16 +190,16 @@ def test_the_same_news_has_the_same_id() -> None:
         not_before=START,
         traceparent=None,
     )
-    first, again = handlers.deliveries([row], START), handlers.deliveries([row], START + timedelta(hours=1))
+    first, again = news.deliveries([row], START), news.deliveries([row], START + timedelta(hours=1))
     assert first == again
-    put_off = handlers.deliveries([replace(row, state="pending", reason="smtp_451", ended_at=None)], START)
+    put_off = news.deliveries([replace(row, state="pending", reason="smtp_451", ended_at=None)], START)
     assert put_off[0].headers[1] != first[0].headers[1]
 
 
 def test_a_look_is_one_within_a_minute() -> None:
-    ids = [handlers.touch_id("m", "clicked", "https://x", START + timedelta(seconds=s)) for s in (0, 59, 60)]
+    ids = [news.touch_id("m", "clicked", "https://x", START + timedelta(seconds=s)) for s in (0, 59, 60)]
     assert ids[0] == ids[1] != ids[2]
-    assert handlers.touch_id("m", "opened", None, START) != handlers.touch_id("m", "clicked", None, START)
+    assert news.touch_id("m", "opened", None, START) != news.touch_id("m", "clicked", None, START)
 
 
 def test_an_address_is_not_in_what_is_printed() -> None:

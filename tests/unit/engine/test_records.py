@@ -6,7 +6,7 @@ from libs.common.bus.records import Outgoing, Record, outgoing
 from libs.contracts import topics
 from libs.contracts.consent_changes import ConsentChanged
 from libs.contracts.events import MERGED, EventOccurred
-from libs.contracts.messages import MessageRequested
+from libs.contracts.messages import MessageCancelled, MessageRequested
 from libs.contracts.steps import CancelStep, ScheduleStep
 from libs.domain import ids
 from libs.domain.engine.registry import Registry
@@ -74,6 +74,16 @@ def test_of_two_messages_of_a_batch_the_more_important_goes_out_first_whatever_c
     out = platform.take(event(ANNA, "custom.low", "1"), event(ANNA, "custom.high", "2"))
     messages = [MessageRequested.decode(one.value) for one in out]
     assert [(one.name, one.priority) for one in messages] == [("high", 80), ("low", 20)]
+
+
+def test_what_is_taken_back_follows_what_is_asked_for() -> None:
+    """Both may be of one batch: dispatch must have the message before it can let it go."""
+    cart = scenario("{event: custom.go}", "  - send: first\n", more="exit: [{event: custom.gone}]")
+    platform = Platform(world_of(cart).registry)
+    asked, cancelled = platform.take(event(ANNA, "custom.go", "1"), event(ANNA, "custom.gone", "2"))
+    assert cancelled.topic == topics.MESSAGES.name and cancelled.key == asked.key
+    told = MessageCancelled.decode(cancelled.value)
+    assert (told.message, told.profile, told.because) == (MessageRequested.decode(asked.value).message, ANNA, "exit")
 
 
 def test_what_is_handed_over_twice_is_taken_over_once() -> None:

@@ -13,7 +13,7 @@ from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.run import AT, place
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
-from libs.domain.engine.turn import Call, Fact, Request, Turn
+from libs.domain.engine.turn import Call, Cancelled, Fact, Request, Turn
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.segment import parse_segment
 
@@ -35,6 +35,7 @@ class World:
     calls: dict[str, Call] = field(default_factory=dict)
     sent: list[tuple[str, datetime]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    cancelled: list[Cancelled] = field(default_factory=list)
     gone: list[Enrolment] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     sums: dict[str, int] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class World:
         for request in sorted(turn.messages, key=lambda one: -one.priority):
             self.sent.append((request.name, turn.now))
             self.requests.append(request)
+        self.cancelled += turn.cancelled
         for name, count in turn.sums.items():
             self.sums[name] = self.sums.get(name, 0) + count
         counted, waiting = self.places()

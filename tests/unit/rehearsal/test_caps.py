@@ -62,6 +62,23 @@ def test_a_withdrawal_while_it_waits_is_seen() -> None:
     assert wrong(outcome) == []
 
 
+@pytest.mark.parametrize(("restart", "because"), [("", "exit"), ("restart: true", "restart")])
+def test_who_leaves_or_begins_anew_gets_it_no_more(restart: str, because: str) -> None:
+    """The run of `low` has taken its only step; what it asked for is put off, and taken back."""
+    low = bundle("  - send: first\n", head=HEAD.replace("id: cart", f"id: low\npriority: 20\n{restart}"))
+    high = bundle("  - send: second\n", head=HEAD.replace("id: cart", "id: high\npriority: 80\nagain: never"))
+    meanwhile = CART.replace("10:00", "12:00") if restart else "  - {at: 2026-03-02T12:00, event: order.placed}\n"
+    then = (
+        "  - {at: 2026-03-02T10:00, sent: second}\n"
+        "  - {at: 2026-03-02T10:00, deferred: first, because: cap, until: 2026-03-03T10:00}\n"
+        f"  - {{at: 2026-03-02T12:00, suppressed: first, because: {because}}}\n"
+    )
+    if restart:
+        then += "  - {at: 2026-03-03T10:00, sent: first}\n"
+    test = read_test(f"{capped(DAILY)}when:\n{CART}{meanwhile}then:\n{then}  - nothing_more\n", "x")
+    assert wrong(rehearse(Stage(prepare(low), prepare(high)), test)) == []
+
+
 def test_contracts_go_whatever_is_full() -> None:
     head = HEAD.replace("id: cart", "id: bill").replace("purpose: marketing", "purpose: transactional\nlegal_basis: x")
     bill = bundle("  - send: second\n", head=head)

@@ -1,23 +1,18 @@
-"""Decides: which records become messages, what is written to whom, and what an answer of a gateway comes to."""
+"""Decides: which records become messages, which are taken back, and what an answer of consent or a gateway comes to."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from libs.common.bus.records import Outgoing, Record, outgoing
+from libs.common.bus.records import Record
 from libs.common.telemetry.log import logger
-from libs.contracts import topics
 from libs.contracts.envelope import Envelope, MalformedRecord
-from libs.contracts.events import EventOccurred
-from libs.contracts.messages import WEBHOOK, Delivered, MessageRequested
+from libs.contracts.messages import WEBHOOK, MessageCancelled, MessageRequested
 from libs.contracts.scenarios import ScenarioPublished, ScenarioState
-from libs.domain import ids
-from libs.domain.mail import Letter, Links, Mailbox, choose_sender, track
 from libs.domain.scenario.source import ScenarioError
-from libs.domain.template import MAY_LACK, CompiledMessage, compile_bundle, pick, render
+from libs.domain.template import compile_bundle, pick
 from libs.domain.template.shelf import Bundle, Shelf
 
 log = logger(__name__)
@@ -52,7 +47,9 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A claimed message. `profile` is the one that it belongs to now; `reason` why it was put off before, if it was."""
+    """A claimed message. `profile` is the one that it belongs to now; `reason` why it was put off before, if it was;
+    `cancelled` why it shall not go out any more, if it shall not.
+    """
 
     message: str
     shop: str
@@ -61,6 +58,7 @@ class Job:
     reason: str | None
     traceparent: str | None
     request: MessageRequested
+    cancelled: str | None = None
 
     def expired(self, now: datetime) -> bool:
         """Whether it is too late to send it."""
@@ -108,23 +106,30 @@ class Change:
     profile: str | None = None
 
 
-def decode(records: Iterable[Record]) -> tuple[list[Incoming], list[tuple[Record, str]]]:
-    """Those that are messages to send, and those that are not, each with its cause."""
-    good: list[Incoming] = []
+def decode(records: Iterable[Record]) -> tuple[list[Incoming], list[MessageCancelled], list[tuple[Record, str]]]:
+    """Messages to send, messages to take back, and records that are neither, each with its cause."""
+    asked: list[Incoming] = []
+    cancelled: list[MessageCancelled] = []
     poison: list[tuple[Record, str]] = []
     for record in records:
         try:
             envelope = Envelope.read(record.headers)
-            request = MessageRequested.decode(record.value)
-            _check(request)
-            assert record.value is not None
-            made = Incoming(
-                shop=envelope.shop, traceparent=envelope.traceparent, request=request, body=bytes(record.value)
-            )
-            good.append(made)
+            if envelope.type == MessageCancelled.TYPE:
+                told = MessageCancelled.decode(record.value)
+                UUID(told.message)
+                cancelled.append(told)
+            else:
+                asked.append(_asked(envelope, record.value))
         except (MalformedRecord, ValueError) as error:
             poison.append((record, f"malformed: {error}"))
-    return good, poison
+    return asked, cancelled, poison
+
+
+def _asked(envelope: Envelope, value: bytes | None) -> Incoming:
+    request = MessageRequested.decode(value)
+    _check(request)
+    assert value is not None
+    return Incoming(shop=envelope.shop, traceparent=envelope.traceparent, request=request, body=bytes(value))
 
 
 def traced(one: Incoming, traceparent: str) -> Incoming:
@@ -165,6 +170,8 @@ def _compiled(told: ScenarioPublished) -> Bundle:
 
 def before_asking(job: Job, shelf: Shelf, reachable: Collection[str], now: datetime) -> tuple[list[str], Change | None]:
     """The channels to ask consent about; or, with none of them, what becomes of the message at once."""
+    if job.cancelled is not None:
+        return [], end(job, "claimed", "suppressed", job.cancelled)
     if job.expired(now):
         return [], expire(job, "claimed")
     request = job.request
@@ -238,161 +245,3 @@ def put_off(job: Job, was: State | Held, reason: str, until: datetime, *, tried:
 def give_back(job: Job) -> Change:
     """As if it had never been claimed. For a message that certainly was not sent."""
     return Change(message=job.message, was="held", state="pending")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Style:
-    """What a gateway adds to a message: the sender, the domains an author may write from (None: any), tracking."""
-
-    sender: Mailbox
-    senders: frozenset[str] | None = None
-    tracking: bool = True
-
-
-def write(
-    job: Job,
-    message: CompiledMessage,
-    decision: Decision,
-    style: Style,
-    links: Links,
-    now: datetime,
-    *,
-    traceparent: str | None = None,
-    shop: Mapping[str, str] = MappingProxyType({}),
-) -> Letter:
-    """The message as this customer gets it; raises `TemplateError`. `shop` is what templates may say of the shop."""
-    request = job.request
-    names = ("unsubscribe_url", "preferences_url", "confirm_url")
-    given = {name: getattr(decision, name) or "" for name in names}
-    profile = {"timezone": request.timezone, **(request.context.get("profile") or {})}
-    context = {**MAY_LACK, **request.context, **given, "profile": profile, "shop": {**shop, "id": job.shop}}
-    rendered = render(message, context)
-    html = rendered.html
-    if html and style.tracking:
-        html = track(
-            html,
-            link=lambda target: links.click(job.message, target),
-            pixel=links.pixel(job.message),
-            leave={url for url in given.values() if url},
-        )
-    return Letter(
-        message=job.message,
-        shop=job.shop,
-        scenario=request.scenario,
-        name=request.name,
-        purpose=request.purpose,
-        channel=decision.channel,
-        to=decision.address,
-        sender=choose_sender(rendered.sender, style.sender, style.senders),
-        subject=rendered.subject,
-        text=rendered.text,
-        html=html,
-        url=rendered.url,
-        date=now,
-        unsubscribe_url=decision.unsubscribe_url,
-        traceparent=traceparent or job.traceparent,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untold:
-    """A message whose end (or whose being put off) is still to be published."""
-
-    message: str
-    shop: str
-    profile: str
-    scenario: str
-    version: int
-    enrolment: str
-    path: str
-    name: str
-    state: State
-    reason: str | None
-    channel: str | None
-    gateway: str | None
-    ended_at: datetime | None
-    not_before: datetime
-    traceparent: str | None
-
-
-def deliveries(rows: Sequence[Untold], now: datetime) -> list[Outgoing]:
-    """The news of `rows`. The same news makes the same id, however often it is told (I3)."""
-    return [_delivery(row, now) for row in rows]
-
-
-def _delivery(row: Untold, now: datetime) -> Outgoing:
-    put_off = row.state in ("pending", "claimed", "sending")
-    status: Any = "deferred" if put_off else row.state
-    at = row.ended_at or now
-    told = Delivered(
-        message=row.message,
-        profile=row.profile,
-        scenario=row.scenario,
-        version=row.version,
-        enrolment=row.enrolment,
-        path=row.path,
-        name=row.name,
-        status=status,
-        at=at,
-        channel=row.channel,
-        gateway=row.gateway,
-        reason=row.reason,
-        until=row.not_before if put_off else None,
-    )
-    id = (
-        f"deferred-{row.reason}-{row.not_before.isoformat()}-{row.message}" if put_off else f"{row.state}-{row.message}"
-    )
-    return outgoing(
-        topics.DELIVERIES,
-        told,
-        key=row.profile,
-        id=id,
-        source=SOURCE,
-        shop=row.shop,
-        time=at,
-        traceparent=row.traceparent,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
-    """A click or an opening, of a message that was sent."""
-
-    id: str
-    message: str
-    shop: str
-    profile: str
-    scenario: str
-    name: str
-    kind: str
-    url: str | None
-    at: datetime
-    traceparent: str | None
-
-
-def touch_id(message: str, kind: str, url: str | None, at: datetime) -> str:
-    """The same within one minute: a second look in the same minute is the same look."""
-    return ids.derive("touch", message, kind, url or "", int(at.timestamp()) // 60)
-
-
-def touched(rows: Sequence[Touch]) -> list[Outgoing]:
-    """`message.clicked` and `message.opened` as events of the profile."""
-    return [
-        outgoing(
-            topics.EVENTS,
-            EventOccurred(profile=row.profile, received_at=row.at, data=_touch_data(row)),
-            key=row.profile,
-            id=row.id,
-            source=SOURCE,
-            shop=row.shop,
-            time=row.at,
-            type=f"message.{row.kind}",
-            traceparent=row.traceparent,
-        )
-        for row in rows
-    ]
-
-
-def _touch_data(row: Touch) -> dict[str, Any]:
-    data = {"message": row.message, "scenario": row.scenario, "name": row.name}
-    return data | {"url": row.url} if row.url is not None else data
