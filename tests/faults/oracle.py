@@ -94,7 +94,9 @@ class Oracle:
         earliest = max(due, cart.sent)
         latest = self.settled(max(due, cart.acked, self._linked(cart, told)), JUDGES)
         mark, reason = str(cart.data["cart"]["url"]), "nothing speaks against it"
+        gone = self.settled(latest, EVERYONE)
         asked: Must = "must" if cart.acked < NEVER else "may"
+        taken_back = False
         for other in told:
             if not _ends(other, cart):
                 continue
@@ -103,7 +105,10 @@ class Oracle:
                 break
             if other.sent <= latest:
                 asked, reason = "may", f"{other.type} {other.id} came about then"
-        sent, why = self._permitted(cart.customer, earliest, self.settled(latest, EVERYONE))
+            taken_back = taken_back or other.sent <= gone
+        sent, why = self._permitted(cart.customer, earliest, gone)
+        if taken_back and sent == "must":
+            sent, why = "may", "it could be taken back"
         if self._linked(cart, told) > earliest and sent == "must":
             sent, why = "may", "who it is came about then"
         if asked == "must not" or (sent == "must" and asked == "may"):

@@ -183,10 +183,22 @@ def test_a_purchase_close_to_the_due_time_leaves_both_ways_open(run: Run, at: fl
 
 def test_a_purchase_after_the_due_time_forbids_nothing(run: Run) -> None:
     both_mails(run)
-    run.order(39)
+    run.order(39.5)
     assert not run.wrongs()
     run.mails.pop(), run.outbox.pop()
     assert run.wrongs() == ["lost", "unaccounted"]
+
+
+def test_a_purchase_while_the_mail_cannot_go_out_may_take_it_back(run: Run) -> None:
+    both_mails(run)
+    run.order(45)
+    run.mails.pop(), run.outbox.pop()
+    run.row("second", "suppressed", "exit")
+    assert run.wrongs() == ["lost"]
+    run.away("dispatch", 34, 50)
+    assert not run.wrongs()
+    run.outbox.pop()
+    assert run.wrongs() == ["unaccounted"], "it was asked for"
 
 
 def test_what_was_away_could_not_know(run: Run) -> None:
