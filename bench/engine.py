@@ -1,7 +1,8 @@
-"""The engine by itself, no Kafka, no database: `python -m bench.engine SCENARIOS [alone] [other] [profile]`.
+"""The engine by itself, no Kafka, no database: `python -m bench.engine SCENARIOS [alone] [other] [mute] [profile]`.
 
 Decodes, decides, publishes into a list and writes documents as rules does, for a customer after another. `alone`: one
-real scenario, and conditions that are not met on the same event for the rest; `other`: the rest wait for other events.
+real scenario, and conditions that are not met on the same event for the rest; `other`: the rest wait for other events;
+`mute`: nothing is noted for `explain`, neither verdicts with what was found nor what became of steps.
 """
 
 import cProfile
@@ -11,14 +12,17 @@ import pstats
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 
 import psutil
 
 from bench import load, many
 from libs.common.bus.records import Record
 from libs.common.runtime import COLLECT
+from libs.domain.engine import acts, enter, events, run
 from libs.domain.engine.registry import Registry
-from libs.domain.engine.state import Profile
+from libs.domain.engine.starters import Starters
+from libs.domain.engine.state import Considered, Profile
 from services.rules import handlers
 
 CUSTOMERS, WARM, COUNT, BATCH = 2_000, 12_000, 8_000, 500
@@ -27,6 +31,8 @@ SHOWN, KEPT = 25, 5
 
 def main() -> int:
     count, said = int(sys.argv[1]), sys.argv[2:]
+    if "mute" in said:
+        _mute()
     texts = many.texts(count, judged="other" not in said, real=1 if "alone" in said else len(many.REAL))
     live = many.registry(texts)
     gc.freeze()
@@ -48,6 +54,22 @@ def main() -> int:
     found = {"events": COUNT, "cpu": spent, "document": size, "outputs": outputs / COUNT}
     print(json.dumps(found | {"memory": _memory(list(documents.values()))}))
     return 0
+
+
+def _mute() -> None:
+    """Take out all that only `explain` reads."""
+    nothing = Considered(datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), 0)
+    silence: dict[ModuleType | type, dict[str, object]] = {
+        Starters: {"considered": lambda *_: nothing},
+        events: {"_keep": lambda *_: None, "judged": lambda *_, **__: None, "found": lambda *_: []},
+        enter: {"judged": lambda *_, **__: None},
+        run: {"trace": lambda *_: None},
+        acts: {"trace": lambda *_: None},
+    }
+    for where, names in silence.items():
+        for name, does in names.items():
+            assert hasattr(where, name), f"{where} has no {name} any more"
+            setattr(where, name, does)
 
 
 def _memory(documents: list[bytes]) -> float:

@@ -204,6 +204,7 @@ def end(turn: Turn, enrolment: Enrolment, because: str, at: datetime | None = No
     cancel_wait(turn, enrolment)
     began = enrolment.trigger
     enrolment.trigger, enrolment.traceparent = Happened(began.type, began.time, began.id), None
+    enrolment.asked_at = None
     enrolment.state = "ended"
     enrolment.because = because
     enrolment.ended_at = at or turn.now
