@@ -60,6 +60,13 @@ JOIN console.scenario_version AS v USING (shop, kind, id, version)
 WHERE s.shop = $1 AND s.kind = $2 ORDER BY s.id
 """
 
+OTHERS = """
+SELECT v.files ->> $4 AS text
+FROM console.scenario AS s
+JOIN console.scenario_version AS v USING (shop, kind, id, version)
+WHERE s.shop = $1 AND s.kind = $2 AND s.id <> $3 AND s.state <> 'archived' AND v.files ? $4 ORDER BY s.id
+"""
+
 VERSIONS = """
 SELECT version, name, published_at FROM console.scenario_version
 WHERE shop = $1 AND kind = $2 AND id = $3 ORDER BY version
@@ -120,6 +127,11 @@ async def mark_told(connection: Connection, ref: Ref, versions: Sequence[int]) -
 async def listed(connection: Connection, shop: str, kind: KindName) -> list[dict[str, Any]]:
     """The shop's scenarios (or segments) with their current version and state."""
     return [dict(row) for row in await connection.fetch(LIST, shop, kind)]
+
+
+async def others(connection: Connection, ref: Ref, main: str) -> list[str]:
+    """The main files of the shop's other entries of this kind, as they stand; of archived ones none."""
+    return [row["text"] for row in await connection.fetch(OTHERS, *ref, main)]
 
 
 async def versions(connection: Connection, ref: Ref) -> list[dict[str, Any]]:

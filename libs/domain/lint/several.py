@@ -1,6 +1,6 @@
 """Lint of several scenarios together: one id twice, and rings in which what one does starts the next for ever."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,20 +36,36 @@ class Edge:
 
 def check_together(known: Sequence[Known]) -> list[tuple[str, Finding]]:
     """Findings by folder."""
-    found = list(_twice(known))
     by_id = {one.scenario.id: one for one in reversed(known)}
+    rings = ((by_id[ring[0].by].folder, _told(ring, by_id)) for ring in _of(by_id))
+    return [*_twice(known), *rings]
+
+
+def check_among(new: Known, published: Iterable[Known]) -> list[Finding]:
+    """The rings that a scenario closes with others, each told where it takes part."""
+    by_id = {one.scenario.id: one for one in (*published, new)}
+    places = ((ring, [edge.by for edge in ring]) for ring in _of(by_id))
+    turned = ((ring, names.index(new.scenario.id)) for ring, names in places if new.scenario.id in names)
+    return [_told((*ring[place:], *ring[:place]), by_id) for ring, place in turned]
+
+
+def _of(by_id: Mapping[str, Known]) -> Iterator[tuple[Edge, ...]]:
+    """The rings that no `again` holds up."""
     edges = {id: list(_edges(one, by_id)) for id, one in sorted(by_id.items())}
     for ring in _rings(edges):
-        if any(by_id[edge.by].scenario.again is not None for edge in ring):
-            continue
-        one = by_id[ring[0].by]
-        names = " -> ".join([*(edge.by for edge in ring), ring[0].by])
-        acts = "; ".join(f"{edge.by}: {edge.what}" for edge in ring)
-        endless = all(edge.undo is None or _undone(edge.undo, ring, by_id) for edge in ring)
-        message = f"a ring of scenarios: {names} ({acts})" + ("" if endless else "; it goes round once")
-        finding = one.source.finding(ring[0].path, message, "give one of them `again: {after: 1d}` or `again: never`")
-        found.append((one.folder, finding if endless else replace(finding, severity="warning")))
-    return found
+        if all(by_id[edge.by].scenario.again is None for edge in ring):
+            yield ring
+
+
+def _told(ring: tuple[Edge, ...], by_id: Mapping[str, Known]) -> Finding:
+    """An endless ring is an error, one that goes round once a warning."""
+    names = " -> ".join([*(edge.by for edge in ring), ring[0].by])
+    acts = "; ".join(f"{edge.by}: {edge.what}" for edge in ring)
+    endless = all(edge.undo is None or _undone(edge.undo, ring, by_id) for edge in ring)
+    message = f"a ring of scenarios: {names} ({acts})" + ("" if endless else "; it goes round once")
+    hint = "give one of them `again: {after: 1d}` or `again: never`"
+    finding = by_id[ring[0].by].source.finding(ring[0].path, message, hint)
+    return finding if endless else replace(finding, severity="warning")
 
 
 def _twice(known: Sequence[Known]) -> Iterator[tuple[str, Finding]]:

@@ -19,7 +19,7 @@ from services.console.handlers import Kind, Ref
 from services.console.routes import keys as api_keys
 from services.console.routes import rfm, sums, views
 from services.console.routes.asked import body_of, shop_of
-from services.console.routes.keep import Tell, checked, keep
+from services.console.routes.keep import Tell, among, checked, keep
 
 Caps = Mapping[str, Sequence[Cap]]
 MOMENT = "2026-03-02T10:00:00+00:00"
@@ -79,6 +79,8 @@ def _install_publish(app: FastAPI, parts: Parts, peers: Peers, tell: Tell, kind:
         body = await body_of(request, Publication)
         shop = shop_of(caller, body.shop)
         warnings = await checked(kind, body.files, f"this {kind.name} is", caps.get(shop, ()))
+        if kind is handlers.SCENARIO:
+            warnings += await among(parts, shop, body.files, f"this {kind.name} is")
         ref, change, before = await keep(parts, shop, kind, body.files)
         published = await tell(ref)
         response.status_code = 202 if not published else 201 if change.fresh else 200

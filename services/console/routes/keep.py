@@ -7,7 +7,9 @@ from typing import Any
 from libs.common.http.problem import Problem
 from libs.common.runtime import Parts
 from libs.domain.consent.caps import Cap
+from libs.domain.lint.among import check_published
 from libs.domain.lint.check import errors
+from libs.domain.scenario.source import Finding
 from services.console import handlers, store
 from services.console.handlers import Kind, Ref
 
@@ -20,7 +22,20 @@ async def checked(kind: Kind, files: handlers.Files, this: str, caps: Sequence[C
     published then.
     """
     handlers.check_size(files)
-    findings = await asyncio.to_thread(kind.check, files, caps)
+    return _judged(await asyncio.to_thread(kind.check, files, caps), this)
+
+
+async def among(parts: Parts, shop: str, files: handlers.Files, this: str) -> list[dict[str, Any]]:
+    """The same of a scenario that is right by itself, among what the shop has published."""
+    id, _ = handlers.SCENARIO.named(files[handlers.SCENARIO.main])
+    async with parts.database.connection() as connection:
+        others = await store.others(connection, Ref(shop, handlers.SCENARIO.name, id), handlers.SCENARIO.main)
+        segments = await store.listed(connection, shop, handlers.SEGMENT.name)
+    live = [row["id"] for row in segments if row["state"] != "archived"]
+    return _judged(await asyncio.to_thread(check_published, files[handlers.SCENARIO.main], others, live), this)
+
+
+def _judged(findings: Sequence[Finding], this: str) -> list[dict[str, Any]]:
     warnings = handlers.shown([one for one in findings if one.severity == "warning"])
     if wrong := handlers.shown(errors(findings)):
         first = f"{wrong[0]['file']}:{wrong[0]['line']} {wrong[0]['message']}"

@@ -271,3 +271,32 @@ async def test_a_real_kafka_hears_it_and_a_new_process_tells_what_was_left(
     finally:
         await consumer.close()
         await producer.close()
+
+
+def tagging(id: str, sees: str, sets: str, more: str = "") -> dict[str, str]:
+    """A scenario that answers one tag with another."""
+    head = f"kurant: 1\nid: {id}\nname: {id}\npurpose: marketing\n{more}trigger: {{tag: {{added: {sees}}}}}\n"
+    return {"scenario.yaml": f"{head}steps:\n  - untag: {sees}\n  - tag: {sets}\n"}
+
+
+async def test_a_ring_with_what_is_published_is_refused(console: Console) -> None:
+    await console.publish(tagging("a", "x", "y"))
+    refused = await console.publish(tagging("b", "y", "x"))
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["message"].startswith("a ring of scenarios: b -> a -> b")
+    assert refused.json()["detail"].startswith("this scenario is not published: scenario.yaml:")
+    assert (await console.publish(tagging("b", "y", "x"), shop="other")).status_code == 201
+    assert (await console.publish(tagging("b", "y", "x", more="again: never\n"))).status_code == 201
+    await console.ask("POST", "/v1/scenarios/a/archive?shop=demo")
+    assert (await console.publish(tagging("b", "y", "x"))).status_code == 201
+
+
+async def test_a_segment_that_nobody_has_published_is_warned_of(console: Console) -> None:
+    text = "kurant: 1\nid: s\nname: s\npurpose: marketing\ntrigger: {segment: {enters: vip}}\nsteps: [{tag: seen}]\n"
+    first = await console.publish({"scenario.yaml": text})
+    (warning,) = first.json()["warnings"]
+    assert warning["message"] == "no segment vip is published in this shop: nobody is ever in it"
+    segment = {"segment.yaml": "kurant: 1\nid: vip\nname: vip\ncondition: {rfm.segment: champion}\n"}
+    await console.ask("POST", "/v1/segments", json={"shop": "demo", "files": segment})
+    assert (await console.publish({"scenario.yaml": text})).json()["warnings"] == []
