@@ -53,7 +53,7 @@ def complaint(folder: Path, found: dict[str, Any]) -> str:
 def publish_bundle(
     target: Target, shop: str | None, files: dict[str, str], plural: str = "scenarios"
 ) -> dict[str, Any]:
-    """Publish one scenario, or segment: `{"id", "version", "changed", "state", "published", "warnings", "diff"}`.
+    """Publish one scenario, or segment. Gives `id version changed state published acted_on warnings diff running`.
 
     Raises `Refused` with `errors` when it is wrong.
     """

@@ -86,6 +86,16 @@ class ManualClock:
                 task.cancel()
 
 
+async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Return when one of the events is set, or after so many seconds of real time."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
 async def pause(stop: asyncio.Event, seconds: float) -> None:
     """Wait `seconds` of real time, or until `stop` is set."""
     try:

@@ -126,7 +126,7 @@ async def _serve(server: uvicorn.Server, stop: asyncio.Event) -> None:
     try:
         await serving
     except SystemExit:
-        raise Misconfigured("the HTTP port is taken") from None
+        raise Misconfigured(f"port {server.config.port} is taken: set KURANT_HTTP_PORT to another") from None
     stop.set()
 
 

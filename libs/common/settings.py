@@ -25,7 +25,6 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="address to listen on")
     http_port: int = Field(8080, ge=0, le=65535, description="port to listen on")
     public_url: str | None = Field(None, description="where customers reach the consent and dispatch pages")
-    console_url: str = Field("http://127.0.0.1:8080", description="console, as other services reach it")
     ingest_url: str = Field("http://127.0.0.1:8081", description="ingest, as other services reach it")
     consent_url: str = Field("http://127.0.0.1:8082", description="consent, as other services reach it")
     dispatch_url: str = Field("http://127.0.0.1:8083", description="dispatch, as other services reach it")
@@ -36,7 +35,7 @@ class Settings(BaseSettings):
         "*", description="origins whose pages may send events with their key, comma-separated; * any, empty none"
     )
     gateways: str = Field("gateways.yaml", description="YAML file of gateways")
-    shops: str | None = Field(None, description="YAML file of shops: name, address, time zone")
+    shops: str | None = Field(None, description="YAML file of shops: name, address, time zone, caps")
     partitions: int | None = Field(None, ge=1, description="partitions of the profile topics when created")
     instance: str | None = Field(
         None,

@@ -7,14 +7,13 @@ from libs.contracts.envelope import Json, Message
 
 WEBHOOK = "webhook"
 """The channel of a message that is none to a customer, but a call of a web address."""
-End = Literal["sent", "suppressed", "failed", "expired", "unknown"]
 
 
 class MessageRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Send message `name` of a scenario's version to a profile by the first permitted of `channels`.
 
     `due_at` is when the scenario wanted it, `expires_at` when it is too late to send (None: never).
-    `context` holds the template's variables (`profile`, `event`, `cart`, `order`, `key`), no addresses.
+    `context` holds the template's variables (`profile event cart order rfm product key`), no addresses.
     A call of a web address has the one channel `webhook` and its request in `context["webhook"]`.
     `arms` are the lots that the enrolment has drawn, by the name of the split.
     Of the messages to one customer that are due, that of the highest `priority` goes first.

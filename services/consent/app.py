@@ -39,7 +39,7 @@ from libs.domain.consent.state import (
 )
 from libs.domain.consent.words import bounded
 from services.consent import handlers, routes, store
-from services.consent.handlers import Answer, Asked, Batch, Evidence, Known, Means
+from services.consent.handlers import Answer, Asked, Batch, ConsentSaid, Known, Means
 from services.consent.ticker import Ticker, again
 
 log = logger(__name__)
@@ -251,7 +251,7 @@ class Consents:
         after: dict[tuple[str, str], Status] = {pair: state.status for pair, state in states.items()}
         batch = Batch()
         for (channel, purpose, status), at in chosen(states, choose, self._clock.now()):
-            consent = Evidence(channel=_channel(channel), purpose=purpose, status=status, **evidence)
+            consent = ConsentSaid(channel=_channel(channel), purpose=purpose, status=status, **evidence)
             batch.told.append(
                 handlers.word(shop=shop, profile=root, at=at, who=who, source=f"{source}#{root}", consent=consent)
             )
@@ -260,7 +260,7 @@ class Consents:
         return after
 
     async def told(
-        self, shop: str, profile: str, at: datetime, consents: Sequence[Evidence], addresses: Mapping[str, str]
+        self, shop: str, profile: str, at: datetime, consents: Sequence[ConsentSaid], addresses: Mapping[str, str]
     ) -> int:
         """What a shop records by hand, by the same path as what it tells by events; how many consents that were."""
         at = bounded(at, self._clock.now())

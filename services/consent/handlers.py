@@ -11,7 +11,7 @@ import msgspec
 from libs.common.bus.records import Outgoing, Record, outgoing
 from libs.contracts import topics
 from libs.contracts.consent_changes import ConsentChanged
-from libs.contracts.contacts import Channel, Contact, ContactsTold, ProfileMerged
+from libs.contracts.contacts import Channel, ConsentTold, Contact, ContactsTold, ProfileMerged
 from libs.contracts.envelope import Envelope, MalformedRecord
 from libs.contracts.event_types.events import Purpose
 from libs.contracts.messages import Delivered
@@ -124,8 +124,8 @@ def freed(records: Iterable[Record]) -> tuple[set[tuple[str, str]], list[tuple[R
     return messages, poison
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One consent in the words of a person or a shop. The shape of `ConsentTold` too."""
+class ConsentSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One consent as a door takes it: the shape of `ConsentTold`, with a purpose that may be one."""
 
     channel: Channel
     purpose: Purpose
@@ -145,7 +145,7 @@ def word(
     at: datetime,
     who: Who,
     source: str,
-    consent: "Evidence | msgspec.Struct",
+    consent: ConsentSaid | ConsentTold,
     place: int = 0,
     traceparent: str | None = None,
 ) -> Told:

@@ -4,7 +4,7 @@ And does now and then what has time."""
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from libs.common.clock import pause
+from libs.common.clock import first_of, pause
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
 
@@ -34,15 +34,7 @@ class Ticker:
             except Unavailable as error:
                 log.warning("changes wait in the outbox", error=str(error))
             if not more:
-                await self._wait(stop)
-
-    async def _wait(self, stop: asyncio.Event) -> None:
-        waiting = [asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())]
-        try:
-            await asyncio.wait(waiting, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+                await first_of(self._woken, stop, seconds=LOOK_EVERY)
 
 
 async def again(call: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from libs.common.bus.kafka import Producer
+from libs.common.clock import pause
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
@@ -76,8 +77,4 @@ class Teller:
                     log.info("told of publications", count=count)
             except Unavailable as error:
                 log.warning("publications are not told yet", error=str(error))
-            try:
-                async with asyncio.timeout(EVERY):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, EVERY)

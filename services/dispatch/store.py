@@ -16,9 +16,9 @@ import asyncpg
 
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
-from libs.contracts.messages import MessageCancelled, MessageRequested
+from libs.contracts.messages import MessageRequested
 from services.dispatch import tables
-from services.dispatch.handlers import Change, Incoming, Job
+from services.dispatch.handlers import Cancelled, Change, Incoming, Job
 from services.dispatch.handlers.news import Touch, Untold
 
 Queue = Literal["messages", "calls"]
@@ -115,9 +115,17 @@ async def insert(connection: Connection, incoming: Sequence[Incoming], now: date
     return added
 
 
-async def cancel(connection: Connection, told: Sequence[MessageCancelled], now: datetime, by: str) -> None:
-    """Let no worker send these any more. Who has claimed one, or claims it next, ends it."""
-    rows = await connection.fetch(tables.CANCEL, [one.message for one in told], [one.because for one in told], now)
+async def cancel(connection: Connection, told: Sequence[Cancelled], now: datetime, by: str) -> None:
+    """Let no worker send these any more. Whoever claims one next ends it; who has claimed one cannot mark it, and
+    gives it back; one on its way goes, and is not tried again.
+    """
+    rows = await connection.fetch(
+        tables.CANCEL,
+        [shop for shop, _ in told],
+        [one.message for _, one in told],
+        [one.because for _, one in told],
+        now,
+    )
     if rows:
         await announce(connection, by)
 
@@ -127,8 +135,9 @@ async def announce(connection: Connection, by: str) -> None:
     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, by)
 
 
-async def claim(connection: Connection, worker: int, now: datetime, limit: int, queue: Queue = "messages") -> list[Job]:
-    """Take up to `limit` messages that may be sent now, oldest first; no other worker gets them.
+async def claim(connection: Connection, worker: int, now: datetime, limit: int, queue: Queue) -> list[Job]:
+    """Take up to `limit` messages that may be sent now; no other worker gets them. Customers come by their earliest due
+    message, and of each goes the most important that is due.
 
     Of the messages to a customer one at a time: claims come one after the other, so that each sees what those before
     it took. One that stalls loses its connection, and with it the lock.
@@ -154,7 +163,7 @@ async def claim(connection: Connection, worker: int, now: datetime, limit: int, 
     ]
 
 
-async def next_due(connection: Connection, now: datetime, queue: Queue = "messages") -> datetime | None:
+async def next_due(connection: Connection, now: datetime, queue: Queue) -> datetime | None:
     """When the first of the pending messages may be sent that does not wait for another one under way."""
     found: datetime | None
     if queue == "calls":
@@ -196,7 +205,7 @@ async def followed(connection: Connection, moved: Sequence[str], now: datetime) 
 
 
 async def recover(
-    database: Database, now: datetime, mine: Collection[int], queue: Queue = "messages"
+    database: Database, now: datetime, mine: Collection[int], queue: Queue
 ) -> tuple[int, list[tuple[str, str]]]:
     """Take up what dead workers of the queue left: how many went back, scenario and channel of those now `unknown`.
 

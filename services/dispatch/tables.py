@@ -25,9 +25,9 @@ SELECT count(*) FROM new
 """A message that comes after one that is put off is not due before that one: it would only lie in the claims' way."""
 
 CANCEL = """
-UPDATE dispatch.message AS m SET cancelled = told.because, not_before = least(m.not_before, $3::timestamptz)
-FROM unnest($1::uuid[], $2::text[]) AS told (message, because)
-WHERE m.message = told.message AND m.state IN ('pending', 'claimed', 'sending')
+UPDATE dispatch.message AS m SET cancelled = told.because, not_before = least(m.not_before, $4::timestamptz)
+FROM unnest($1::text[], $2::uuid[], $3::text[]) AS told (shop, message, because)
+WHERE m.message = told.message AND m.shop = told.shop AND m.state IN ('pending', 'claimed', 'sending')
 RETURNING m.message
 """
 """What is put off becomes due, so that it ends now."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from libs.common.bus.consumer import BACKOFF
-from libs.common.clock import Clock, pause
+from libs.common.clock import Clock, first_of, pause
 from libs.common.combine import Combiner
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
@@ -52,9 +52,14 @@ class Shift:
     error: BaseException | None = None
 
     @property
+    def ends(self) -> tuple[asyncio.Event, asyncio.Event]:
+        """What ends it."""
+        return self.stop, self.session.lost
+
+    @property
     def over(self) -> bool:
         """Nothing may be begun any more."""
-        return self.stop.is_set() or self.session.lost.is_set()
+        return any(event.is_set() for event in self.ends)
 
     def fail(self, error: BaseException) -> None:
         """End the shift, and with it the process: better to crash than to stall."""
@@ -185,7 +190,7 @@ class Worker:
         room = self._most - len(shift.tasks)
         if room <= 0:
             self._room.clear()
-            await first_of(shift, self._room)
+            await first_of(*shift.ends, self._room)
             return
         asked = min(room, BATCH)
         async with self._database.connection() as connection:
@@ -202,11 +207,7 @@ class Worker:
 
     async def _rest(self, shift: Shift, seconds: float) -> None:
         """Real seconds; cut short at the end of the shift."""
-        ending = asyncio.ensure_future(first_of(shift))
-        try:
-            await asyncio.wait([ending], timeout=seconds)
-        finally:
-            ending.cancel()
+        await first_of(*shift.ends, seconds=seconds)
 
     def _begin(self, shift: Shift, job: Job) -> None:
         task = asyncio.create_task(self._see_through(shift, job))
@@ -378,7 +379,7 @@ class Worker:
             shift.fail(error)
 
     async def _wake_at_end(self, shift: Shift) -> None:
-        await first_of(shift)
+        await first_of(*shift.ends)
         self._wake.set()
 
 
@@ -387,13 +388,3 @@ async def _passing(call: Callable[[], Awaitable[None]]) -> None:
         await call()
     except Unavailable as error:
         log.warning("not now", error=str(error))
-
-
-async def first_of(shift: Shift, *others: asyncio.Event) -> None:
-    """Return when the shift is over, or one of `others` is set."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in (shift.stop, shift.session.lost, *others)]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from libs.common.clock import Clock
+from libs.common.clock import Clock, first_of
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
+from libs.common.telemetry.metrics import EVENTS_SPILLED
 from services.ingest import store
 from services.ingest.handlers import Canonical
 
@@ -59,7 +60,9 @@ class Drain:
     async def drain(self) -> bool:
         """Publish the oldest that waits; whether there may be more. Raises `Unavailable` while Kafka is away."""
         async with self._database.transaction() as connection:
-            if not await store.waiting(connection):
+            waits = await store.waiting(connection)
+            EVENTS_SPILLED.set(await store.count_spilled(connection) if waits else 0)
+            if not waits:
                 if self._intake.away:
                     await self._intake.ping()
                     self._intake.away = False
@@ -74,6 +77,7 @@ class Drain:
                 await store.unspill(connection, [number for number, _ in rows])
         if rows:
             log.info("drained", events=len(rows))
+        EVENTS_SPILLED.dec(len(rows))
         self._intake.away = False
         return len(rows) == BATCH
 
@@ -84,11 +88,6 @@ class Drain:
     async def _pause(self, stop: asyncio.Event) -> None:
         """Wait a while, shorter when something is spilled here; at once at the end."""
         self._intake.spilled.clear()
-        tasks = [asyncio.ensure_future(event.wait()) for event in (stop, self._intake.spilled)]
-        try:
-            await asyncio.wait(tasks, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+        await first_of(stop, self._intake.spilled, seconds=EVERY)
         if self._intake.spilled.is_set() and not stop.is_set():
             await asyncio.sleep(0.1)

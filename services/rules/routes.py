@@ -28,7 +28,7 @@ SUMS = {
     "steps": ("scheduled", "fired", "cancelled", "expired"),
     "messages": ("requested",),
 }
-
+"""What rules counts. `expired` was promised, and is 0: a call does not expire."""
 
 RUNNING = {"version": 1, "step": "steps/0", "enrolments": 12}
 LIVE = {"id": "abandoned-cart", "version": 1, "state": "live"}
@@ -234,7 +234,8 @@ def _install_customers(app: FastAPI, parts: Parts) -> None:
         """Customers with figures and scores, in order of profile; `after` is the last one of the page before."""
         own = (await parts.gate.caller(request, "read")).for_shop(shop)
         if segment is not None and not segment.isprintable():
-            raise Problem(422, "segment: the name of a segment", errors=[{"field": "segment", "message": "no name"}])
+            detail = "segment: holds a character that no name has; `kurant rfm show` lists the segments"
+            raise Problem(422, detail, errors=[{"field": "segment", "message": detail}])
         last = await ran(own)
         async with parts.database.connection() as connection:
             rows = await store.page(connection, own, segment, str(after) if after else None, limit)

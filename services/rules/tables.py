@@ -1,4 +1,4 @@
-"""The longer SQL texts of rules; `store.py` runs them.
+"""The longer SQL texts of rules; `store/` runs them.
 
 RFM: `rules.order_fact` has a row per order, written by the stream in the transaction that applies its events;
 `rules.rfm_touched` names the profiles of which an order changed, and only grows there, so that the stream never waits

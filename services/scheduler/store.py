@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from libs.common.clock import first_of
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
 from services.scheduler.handlers import Step, StepKey
@@ -202,7 +203,7 @@ async def listen(database: Database, heard: Callable[[datetime | None], None], s
         heard(None)
         try:
             while not stop.is_set() and not lost.is_set():
-                await _first_of(stop, lost, ALIVE)
+                await first_of(stop, lost, seconds=ALIVE)
                 if not stop.is_set() and not lost.is_set():
                     await connection.execute("SELECT 1", timeout=10)
         finally:
@@ -211,15 +212,6 @@ async def listen(database: Database, heard: Callable[[datetime | None], None], s
                 await connection.remove_listener(CHANNEL, told)
         if lost.is_set():
             raise Unavailable("database: the listening connection was lost")
-
-
-async def _first_of(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
-    waiting = [asyncio.ensure_future(one.wait()), asyncio.ensure_future(other.wait())]
-    try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
 
 
 async def drop_partitions(database: Database, before: datetime) -> list[str]:

@@ -188,7 +188,10 @@ async def test_what_is_said_of_keys_is_true(app: FastAPI) -> None:
             assert scope in SCOPES
             for other in {"ingest", "read"} - {scope}:
                 answer = await answered(app, dict(made), f"mine.{other}")
-                assert (answer.status_code, answer.json()["detail"]) == (403, f"this key has no scope {scope}")
+                assert (answer.status_code, answer.json()["detail"]) == (
+                    403,
+                    f"this key has no scope {scope}; make one that has: kurant keys create --scope {scope}",
+                )
 
 
 async def test_the_key_of_one_shop_is_refused_wherever_another_can_be_named(app: FastAPI) -> None:

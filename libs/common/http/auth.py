@@ -78,7 +78,7 @@ class Gate:
         if caller is None:
             raise Problem(401, "this key is not known or was revoked", headers={"WWW-Authenticate": "Bearer"})
         if scope not in caller.scopes and "admin" not in caller.scopes:
-            raise Problem(403, f"this key has no scope {scope}")
+            raise Problem(403, f"this key has no scope {scope}; make one that has: kurant keys create --scope {scope}")
         return caller
 
     async def _look_up(self, text: str) -> Caller | None:

@@ -19,6 +19,7 @@ OWN: Mapping[str, CollectorRegistry] = {
 EVENTS_RECEIVED = Counter(
     "kurant_events_received", "Events received at ingest", ["source", "type", "outcome"], registry=INGEST
 )
+EVENTS_SPILLED = Gauge("kurant_events_spilled", "Events that PostgreSQL holds while Kafka is away", registry=INGEST)
 PRODUCTS_RECEIVED = Counter("kurant_products_received", "Products received at ingest", ["outcome"], registry=INGEST)
 STEP_LATENESS = Histogram(
     "kurant_step_lateness_seconds", "Fired minus due, platform time", buckets=SECONDS, registry=SCHEDULER

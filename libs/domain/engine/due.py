@@ -14,7 +14,7 @@ AS_EVENTS = frozenset({"sent", "delivered", "bounced"})
 
 def on_due(turn: Turn, step: str) -> bool:
     """Go on with what waits for this call; False when nothing does (stale, or a repeat: I5)."""
-    turn.settled = True
+    turn.caught_up = True
     enrolment = next((e for e in turn.profile.running() if e.wait and e.wait.step == step), None)
     if enrolment is None:
         known = watch.on_due(turn, step) or segments.on_due(turn, step)

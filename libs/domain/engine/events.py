@@ -28,7 +28,7 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
     if profile.saw(digest):
         return False
     profile.see(digest)
-    segments.on_time(turn, event.time)
+    segments.time_up_to(turn, event.time)
     settle(turn)
     zone = turn.zone() if event.data.keys() & ZONES else None
     learned = learn(profile, event, turn.index.products)

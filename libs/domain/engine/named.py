@@ -18,7 +18,7 @@ Key = tuple[str, str]
 `zone`, with nothing."""
 THINGS = ("rfm", "cart", "order")
 CONSENT = "consent.changed"
-TYPES = ("segment.left", "segment.entered")
+LEFT_ENTERED = ("segment.left", "segment.entered")
 """The events of leaving and entering."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from libs.domain.engine import named
-from libs.domain.engine.named import TYPES, Named, Segments
+from libs.domain.engine.named import LEFT_ENTERED, Named, Segments
 from libs.domain.engine.program import Program
 from libs.domain.engine.questions import Asked
 from libs.domain.engine.starters import Starters, starters, under
@@ -140,7 +140,7 @@ class Registry:
         asked: dict[str, Asked] = {}
         asking = [program.asks for (owner, _, _), program in self._programs.items() if owner == shop]
         if segments:  # who entered what is worth remembering, whether or not somebody asks by now
-            asking.append(dict.fromkeys(TYPES, Asked(frozenset({("segment",)}))))
+            asking.append(dict.fromkeys(LEFT_ENTERED, Asked(frozenset({("segment",)}))))
         for asks in (*asking, *(segment.asks for segment in live)):
             for type, fields in asks.items():
                 asked[type] = asked[type] | fields if type in asked else fields

@@ -17,7 +17,6 @@ RECHECK = timedelta(minutes=5)
 """How soon a held step (paused scenario, version not known yet) is looked at again."""
 AT = "at:"
 """How the names of counts begin that say how many wait where."""
-__all__ = ["LATE", "RECHECK"]
 
 
 def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
@@ -28,7 +27,9 @@ def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 
 def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
-    """Run instructions until one waits or the program is over. A wait that is already past does not wait."""
+    """Run instructions until one waits or the program is over."""
+    if turn.programs.state(turn.shop, program.id) == "archived":
+        end(turn, enrolment, "archived")
     while enrolment.state == "waiting":
         if enrolment.cursor >= len(program.instructions):
             end(turn, enrolment, "completed")
@@ -75,17 +76,17 @@ def _wait_for(turn: Turn, enrolment: Enrolment, step: WaitFor) -> bool:
         due = wait_until(step.wait, began, turn.zone(), scope)
     enrolment.cursor += 1
     enrolment.at = due
-    if due <= turn.now and turn.settled:
+    if due <= turn.now and turn.caught_up:
         trace(enrolment, step.path, due, "past", "it was over when it was reached")
         return True
-    _pause(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
+    _call_at(turn, enrolment, step.path, due, "wait", began if is_local(step.wait) else None)
     return False
 
 
-def _pause(
+def _call_at(
     turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None
 ) -> None:
-    _wait(turn, enrolment, path, max(due, turn.now), kind, began)
+    _ask_for_call(turn, enrolment, path, max(due, turn.now), kind, began)
     if due > turn.now:
         enrolment.asked_at = None
     else:
@@ -112,12 +113,12 @@ def _await(turn: Turn, enrolment: Enrolment, program: Program, step: Await) -> b
         enrolment.cursor += 1
         enrolment.at = found
         return True
-    if deadline <= turn.now and turn.settled:
+    if deadline <= turn.now and turn.caught_up:
         trace(enrolment, step.path, turn.now, "else", f"no {step.event} until {deadline.isoformat()}")
         enrolment.cursor = step.otherwise
         enrolment.at = deadline
         return True
-    _pause(turn, enrolment, step.path, deadline, "until")
+    _call_at(turn, enrolment, step.path, deadline, "until")
     return False
 
 
@@ -249,7 +250,7 @@ def place(enrolment: Enrolment, step: str) -> str:
 def hold(turn: Turn, enrolment: Enrolment, path: str, because: str) -> None:
     """Look again in a while, at the same step."""
     trace(enrolment, path, turn.now, "held", because)
-    _wait(turn, enrolment, path, turn.now + RECHECK, "held")
+    _ask_for_call(turn, enrolment, path, turn.now + RECHECK, "held")
 
 
 def is_exit(turn: Turn, way: Exit, event: Happened, key: str) -> bool:
@@ -283,10 +284,12 @@ def resume(turn: Turn, enrolment: Enrolment, waited: Wait | None) -> None:
     due = waited.due_at if waited is not None else enrolment.at
     kind, began = (waited.kind, waited.began) if waited is not None else ("", None)
     path = enrolment.steps[-1].step if enrolment.steps else "merge"
-    _wait(turn, enrolment, path, max(due, turn.now), kind, began)
+    _ask_for_call(turn, enrolment, path, max(due, turn.now), kind, began)
 
 
-def _wait(turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None) -> None:
+def _ask_for_call(
+    turn: Turn, enrolment: Enrolment, path: str, due: datetime, kind: str, began: datetime | None = None
+) -> None:
     step = ids.step_id(enrolment.id, path, enrolment.calls)
     enrolment.calls += 1
     enrolment.wait = Wait(step, due, kind, began)
@@ -307,11 +310,7 @@ def _call(enrolment: Enrolment, wait: Wait) -> Call:
 
 def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook) -> bool:
     """Request the message, or say why not. False when the step waits (window closed, scenario paused)."""
-    state = turn.programs.state(turn.shop, program.id)
-    if state == "archived":
-        end(turn, enrolment, "archived")
-        return False
-    if state == "paused":
+    if turn.programs.state(turn.shop, program.id) == "paused":
         hold(turn, enrolment, step.path, "paused")
         return False
     if isinstance(step, Send):
@@ -325,7 +324,7 @@ def _send(turn: Turn, enrolment: Enrolment, program: Program, step: Send | Hook)
             if opens > turn.now:
                 enrolment.at = opens
                 trace(enrolment, step.path, turn.now, "deferred", f"window until {opens.isoformat()}")
-                _wait(turn, enrolment, step.path, opens, "window", began)
+                _ask_for_call(turn, enrolment, step.path, opens, "window", began)
                 return False
     made = request(turn, enrolment, program, step)
     if isinstance(step, Send):

@@ -16,7 +16,7 @@ from typing import Any
 from libs.domain import ids
 from libs.domain.engine.acts import DEEPEST, SOURCE
 from libs.domain.engine.learn import Learned
-from libs.domain.engine.named import TYPES, Named
+from libs.domain.engine.named import LEFT_ENTERED, Named
 from libs.domain.engine.state import MARKS, Happened, Member, Wait
 from libs.domain.engine.turn import Call, Fact, Told, Turn
 from libs.domain.scenario.match import judge
@@ -26,7 +26,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """When somebody left a segment who has never been in it."""
 
 
-def on_time(turn: Turn, at: datetime) -> None:
+def time_up_to(turn: Turn, at: datetime) -> None:
     """What time alone had changed when something happened at `at`, before that is looked at.
 
     What it has changed since waits for its call: other events may be on their way.
@@ -160,7 +160,7 @@ def _note(turn: Turn, segment: Named, at: datetime, verdict: bool, until: dateti
 def _turn_over(turn: Turn, name: str, known: Member, on: bool, at: datetime) -> None:
     """Enter or leave. Later than the time before, so that no two have one id and their order can be seen."""
     known.at, known.on = max(at, known.at + TICK), on
-    kind = TYPES[on]
+    kind = LEFT_ENTERED[on]
     id = ids.derive("segment", turn.shop, turn.profile_id, name, kind, known.at.isoformat())
     digest = ids.event_digest(turn.shop, SOURCE, id)
     event = Happened(kind, known.at, f"{digest:015x}", {"segment": name})

@@ -21,19 +21,26 @@ HISTORY_FOR = timedelta(days=400)
 UNASKED = 20
 """The same for types that nobody asks about yet: a scenario published later begins with these."""
 TYPES = 80
+"""Of so many types of event something is remembered."""
 SEEN = 400
-MARK = 8
+"""So many of the newest events are known again when they are repeated."""
+DIGEST = 8
+"""Bytes by which an event is known again."""
 ENDED = 20
 """So many ended enrolments stay in the document, and of those that ended long ago fewer: all of it is written again
 with every event of the profile."""
 ENDED_LONG_AGO = 3
 NEWS_FOR = timedelta(days=7)
+"""So long after its end something may still be heard of a message."""
 STEPS = 100
+"""Of the trace of one enrolment."""
 CARTS = 5
 ORDERS = 5
+"""The newest, as they are now."""
 WANTS = 50
+"""Products that matter to the profile."""
 MARKS = 200
-NOTHING: Json = {}
+"""Tags, on or off, and segments that were left."""
 
 
 class Happened(msgspec.Struct, array_like=True, gc=False):
@@ -121,8 +128,8 @@ class Enrolment(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     `cursor` is the instruction to go on at, `at` the logical time there: waits count from it, not from when a
     machine got round to it. `triggered_at` moves with each restart, `round` counts them. `arms` are the lots drawn.
-    `asked_at` is when it asked for a message, not too late, after which it has not waited yet. `out` are its messages
-    of whose end nothing has been heard.
+    `asked_at` is when it asked for its last message that was not too late already, until it has waited since. `out` are
+    the messages to the customer that can still be taken back: no end of theirs has been heard.
     """
 
     id: str
@@ -221,27 +228,27 @@ class Profile(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     def saw(self, digest: int) -> bool:
         """Whether this event was applied before."""
-        seen, mark = self._marks(), digest.to_bytes(MARK)
+        seen, mark = self._digests(), digest.to_bytes(DIGEST)
         place = seen.find(mark)
-        while place > 0 and place % MARK:  # across the border of two others
+        while place > 0 and place % DIGEST:  # across the border of two others
             place = seen.find(mark, place + 1)
         return place >= 0
 
     def see(self, digest: int) -> None:
         """Remember the event."""
-        self.seen = (self._marks() + digest.to_bytes(MARK))[-SEEN * MARK :]
+        self.seen = (self._digests() + digest.to_bytes(DIGEST))[-SEEN * DIGEST :]
 
     def see_all(self, other: "Profile") -> None:
         """Remember what another has seen, as older than what this one has."""
-        mine = self._marks()
-        own = {mine[place : place + MARK] for place in range(0, len(mine), MARK)}
-        theirs = other._marks()
-        parts = (theirs[place : place + MARK] for place in range(0, len(theirs), MARK))
-        self.seen = (b"".join(one for one in parts if one not in own) + mine)[-SEEN * MARK :]
+        mine = self._digests()
+        own = {mine[place : place + DIGEST] for place in range(0, len(mine), DIGEST)}
+        theirs = other._digests()
+        parts = (theirs[place : place + DIGEST] for place in range(0, len(theirs), DIGEST))
+        self.seen = (b"".join(one for one in parts if one not in own) + mine)[-SEEN * DIGEST :]
 
-    def _marks(self) -> bytes:
+    def _digests(self) -> bytes:
         if isinstance(self.seen, list):
-            self.seen = b"".join(digest.to_bytes(MARK) for digest in self.seen)
+            self.seen = b"".join(digest.to_bytes(DIGEST) for digest in self.seen)
         return self.seen
 
     def running(self) -> list[Enrolment]:

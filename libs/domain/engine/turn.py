@@ -13,9 +13,6 @@ from libs.domain.engine.registry import Registry, Shop
 from libs.domain.engine.state import Dated, Enrolment, Happened, Json, Profile, newest
 from libs.domain.scenario.match import History, known_zone
 
-Programs = Registry
-"""The published scenarios, as rules knows them."""
-
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Schedule (or cancel) a wake-up call. `enrolment` is what it is for: an enrolment or a watch."""
@@ -92,7 +89,7 @@ class Turn:
     `cause_at` is when the event of this turn reached us. `sums` are the counts that the audit compares. `told` are
     reactions that are still to come, `depth` how deep the one at hand is. `gone` are ended enrolments that the
     document lets go of. `index` is what is known of the shop. `products` are those that scenarios ask for here, as they
-    are now. `settled`: all that had been accepted is known, as it is when a call is judged.
+    are now. `caught_up`: all that had been accepted is known, as it is when a call is judged.
     """
 
     shop: str
@@ -110,7 +107,7 @@ class Turn:
     facts: list[Fact] = field(default_factory=list)
     told: deque[Told | Resumed] = field(default_factory=deque)
     depth: int = 0
-    settled: bool = False
+    caught_up: bool = False
     products: Mapping[str, Json] = field(default_factory=dict)
     index: Shop = field(init=False)
 

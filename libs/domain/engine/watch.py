@@ -51,7 +51,7 @@ def on_event(turn: Turn, event: Happened, *, traits: bool, changed: bool) -> Non
         return
     for program in watching.activity.get(event.type, ()):
         key = _own_key(turn, program)
-        known = turn.profile.watches.get(_name(program, key))
+        known = turn.profile.watches.get(_name(program.id, key))
         if known is None or known.due_at is None or not known.step or event.time + _lasting(program) < known.due_at:
             _refresh(turn, program, key)
     if watching.dates:
@@ -92,7 +92,7 @@ def on_due(turn: Turn, step: str) -> bool:
     watching = turn.index.watching
     program = watching.programs.get(known.scenario) if watching else None
     if program is None:
-        del turn.profile.watches[f"{known.scenario}/{known.key}"]
+        del turn.profile.watches[_name(known.scenario, known.key)]
     else:
         _refresh(turn, program, known.key, known.trigger)
     return True
@@ -113,15 +113,15 @@ def take_over(turn: Turn, watches: Mapping[str, Watch]) -> None:
             continue
         if program.key is None:
             theirs.key = turn.profile_id
-        mine = turn.profile.watches.setdefault(_name(program, theirs.key), theirs)
+        mine = turn.profile.watches.setdefault(_name(program.id, theirs.key), theirs)
         mine.done = max(mine.done, theirs.done)
         if theirs.trigger and (mine.trigger is None or mine.trigger.time < theirs.trigger.time):
             mine.trigger = theirs.trigger
     look(turn)
 
 
-def _name(program: Program, key: str) -> str:
-    return f"{program.id}/{key}"
+def _name(scenario: str, key: str) -> str:
+    return f"{scenario}/{key}"
 
 
 def _lasting(program: Program) -> timedelta:
@@ -152,7 +152,7 @@ def _told(turn: Turn, program: Program, event: Happened) -> None:
     key = key_of(turn, program, turn.scope(event, None))
     if key is None:
         return
-    known = turn.profile.watches.get(_name(program, key))
+    known = turn.profile.watches.get(_name(program.id, key))
     if known is None or known.trigger is None or known.trigger.time <= event.time:
         _refresh(turn, program, key, event)
 
@@ -170,7 +170,7 @@ def _leave(turn: Turn, watching: Watching, event: Happened) -> None:
 
 def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = None) -> None:
     """Wait for the next moment, if there is one: now it may be, or another than was awaited, or none any more."""
-    name = _name(program, key)
+    name = _name(program.id, key)
     known = turn.profile.watches.get(name)
     new = known is None
     if known is None:
@@ -193,7 +193,7 @@ def _refresh(turn: Turn, program: Program, key: str, trigger: Happened | None = 
         return
     turn.profile.watches[name] = known
     known.date, known.because = aim.date, ""
-    if aim.due <= turn.now and turn.settled:
+    if aim.due <= turn.now and turn.caught_up:
         _fire(turn, program, known, aim)
     elif known.due_at is None or not known.step or not _serves(program, known.due_at, aim.due):
         _cancel(turn, known)

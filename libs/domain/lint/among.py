@@ -3,12 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from libs.domain.lint.check import MAIN
 from libs.domain.lint.fields import near
 from libs.domain.lint.several import Known, check_among
 from libs.domain.scenario.parse import parse
 from libs.domain.scenario.source import Finding, ScenarioError, Source, read
-
-MAIN = "scenario.yaml"
 
 
 def check_published(text: str, others: Iterable[str], segments: Collection[str]) -> list[Finding]:
@@ -39,7 +38,7 @@ def _unknown(source: Source, segments: Collection[str]) -> Iterator[Finding]:
 
 
 def _segments(told: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Where a segment is named, and how."""
+    """Where a segment is named, and its id."""
     parts = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
     for name, value in parts:
         below = f"{path}/{name}".lstrip("/")

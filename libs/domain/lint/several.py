@@ -37,19 +37,19 @@ class Edge:
 def check_together(known: Sequence[Known]) -> list[tuple[str, Finding]]:
     """Findings by folder."""
     by_id = {one.scenario.id: one for one in reversed(known)}
-    rings = ((by_id[ring[0].by].folder, _told(ring, by_id)) for ring in _of(by_id))
+    rings = ((by_id[ring[0].by].folder, _told(ring, by_id)) for ring in _unhindered(by_id))
     return [*_twice(known), *rings]
 
 
 def check_among(new: Known, published: Iterable[Known]) -> list[Finding]:
     """The rings that a scenario closes with others, each told where it takes part."""
     by_id = {one.scenario.id: one for one in (*published, new)}
-    places = ((ring, [edge.by for edge in ring]) for ring in _of(by_id))
+    places = ((ring, [edge.by for edge in ring]) for ring in _unhindered(by_id))
     turned = ((ring, names.index(new.scenario.id)) for ring, names in places if new.scenario.id in names)
     return [_told((*ring[place:], *ring[:place]), by_id) for ring, place in turned]
 
 
-def _of(by_id: Mapping[str, Known]) -> Iterator[tuple[Edge, ...]]:
+def _unhindered(by_id: Mapping[str, Known]) -> Iterator[tuple[Edge, ...]]:
     """The rings that no `again` holds up."""
     edges = {id: list(_edges(one, by_id)) for id, one in sorted(by_id.items())}
     for ring in _rings(edges):

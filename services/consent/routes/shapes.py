@@ -12,7 +12,7 @@ from libs.domain.consent.caps import Place
 from libs.domain.consent.choices import Choose
 from libs.domain.consent.register import Entry
 from libs.domain.consent.state import State, Status, Who
-from services.consent.handlers import Answer, Asked, Evidence
+from services.consent.handlers import Answer, Asked, ConsentSaid
 
 Standing = dict[tuple[str, str], Status]
 
@@ -26,7 +26,7 @@ class Consents(Protocol):
         self, shop: str, profile: str, choose: Choose, *, who: Who, source: str, evidence: Mapping[str, str | None]
     ) -> Standing: ...
     async def told(
-        self, shop: str, profile: str, at: datetime, consents: Sequence[Evidence], addresses: Mapping[str, str]
+        self, shop: str, profile: str, at: datetime, consents: Sequence[ConsentSaid], addresses: Mapping[str, str]
     ) -> int: ...
     async def erase(self, shop: str, profile: str) -> dict[str, object] | None: ...
     def digest(self, shop: str, channel: str, address: str) -> bytes | None: ...
@@ -40,7 +40,7 @@ class ByHand(msgspec.Struct, frozen=True, kw_only=True):
     profile: UUID
     shop: str | None = None
     at: datetime | None = None
-    consents: list[Evidence] = []
+    consents: list[ConsentSaid] = []
     contacts: dict[Channel, str] = {}
 
 

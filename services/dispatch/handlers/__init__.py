@@ -32,6 +32,8 @@ UNSAID = timedelta(minutes=1)
 """How soon consent is asked again when it defers without saying until when."""
 Held = Literal["held"]
 """Claimed or sending, whichever it is: for what is certain not to have been sent."""
+Cancelled = tuple[str, MessageCancelled]
+"""With the shop whose message it is."""
 State = Literal["pending", "claimed", "sending", "sent", "suppressed", "failed", "expired", "unknown"]
 
 
@@ -106,10 +108,10 @@ class Change:
     profile: str | None = None
 
 
-def decode(records: Iterable[Record]) -> tuple[list[Incoming], list[MessageCancelled], list[tuple[Record, str]]]:
+def decode(records: Iterable[Record]) -> tuple[list[Incoming], list[Cancelled], list[tuple[Record, str]]]:
     """Messages to send, messages to take back, and records that are neither, each with its cause."""
     asked: list[Incoming] = []
-    cancelled: list[MessageCancelled] = []
+    cancelled: list[Cancelled] = []
     poison: list[tuple[Record, str]] = []
     for record in records:
         try:
@@ -117,7 +119,7 @@ def decode(records: Iterable[Record]) -> tuple[list[Incoming], list[MessageCance
             if envelope.type == MessageCancelled.TYPE:
                 told = MessageCancelled.decode(record.value)
                 UUID(told.message)
-                cancelled.append(told)
+                cancelled.append((envelope.shop, told))
             else:
                 asked.append(_asked(envelope, record.value))
         except (MalformedRecord, ValueError) as error:

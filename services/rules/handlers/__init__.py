@@ -19,18 +19,18 @@ from libs.contracts.scenarios import RfmPublished, ScenarioPublished, ScenarioSt
 from libs.contracts.steps import StepDue
 from libs.domain import ids
 from libs.domain.engine import due, events, interest, merge, products, state
+from libs.domain.engine.acts import SOURCE
 from libs.domain.engine.interest import Interest
 from libs.domain.engine.named import compile_segment
 from libs.domain.engine.program import CannotRun, compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.engine.state import Enrolment, Happened, Profile
-from libs.domain.engine.turn import Programs, Turn
+from libs.domain.engine.turn import Turn
 from libs.domain.rfm import changes, facts
 from libs.domain.rfm.parse import parse as parse_rfm
 from libs.domain.scenario.parse import ScenarioError, parse_published
 from libs.domain.scenario.segment import parse_published_segment
 from services.rules.handlers import catalogue, records
-from services.rules.handlers.records import SOURCE
 
 log = logger(__name__)
 FOUND = frozenset({"segment.entered", "segment.left"})
@@ -99,7 +99,7 @@ def about(batch: Iterable[Decoded]) -> set[ProfileKey]:
 
 
 def wanted(
-    batch: Iterable[Decoded], profiles: Mapping[ProfileKey, Profile], programs: Programs
+    batch: Iterable[Decoded], profiles: Mapping[ProfileKey, Profile], programs: Registry
 ) -> set[catalogue.ProductKey]:
     """The products that scenarios may ask for as they are now: of runs that may begin, and of those that run."""
     found: set[catalogue.ProductKey] = set()
@@ -122,7 +122,7 @@ def wanted(
 def decide(
     batch: Sequence[Decoded],
     profiles: dict[ProfileKey, Profile],
-    programs: Programs,
+    programs: Registry,
     now: Callable[[], datetime],
     known: Mapping[str, Mapping[str, dict[str, Any]]] = NOTHING,
 ) -> Decision:

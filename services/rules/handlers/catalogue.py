@@ -17,8 +17,8 @@ from libs.domain import ids
 from libs.domain.catalogue import product as catalogue
 from libs.domain.catalogue.product import Product
 from libs.domain.engine import products
+from libs.domain.engine.acts import SOURCE
 from libs.domain.engine.registry import Registry
-from services.rules.handlers.records import SOURCE
 
 ProductKey = tuple[str, str]
 """Shop and product id."""

@@ -8,9 +8,8 @@ from libs.contracts.envelope import Envelope
 from libs.contracts.events import EventOccurred
 from libs.contracts.messages import MessageCancelled, MessageRequested
 from libs.contracts.steps import CancelStep, ScheduleStep
+from libs.domain.engine.acts import SOURCE
 from libs.domain.engine.turn import Call, Fact, Request, Turn
-
-SOURCE = "/kurant/rules"
 
 
 def effects(turn: Turn) -> list[Outgoing]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.bus.kafka import Producer
-from libs.common.clock import Clock, pause
+from libs.common.clock import Clock, first_of, pause
 from libs.common.db.engine import Connection, Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
@@ -88,18 +88,18 @@ class Sweeper:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
         while not stop.is_set():
-            await _until(stop, self._news, EVERY)
+            await first_of(stop, self._news, seconds=EVERY)
             while self._news.is_set() and not stop.is_set():
                 self._news.clear()
-                await _until(stop, self._news, self._settled)
+                await first_of(stop, self._news, seconds=self._settled)
             try:
                 for shop in self._registry.shops():
                     while not stop.is_set() and not self._news.is_set() and await self.sweep(shop):
-                        await _until(stop, self._news, self._pace)
+                        await first_of(stop, self._news, seconds=self._pace)
                 await self.forget(stop.is_set)
             except Unavailable as error:
                 log.warning("waiting for a downstream", error=str(error))
-                await _until(stop, stop, 1.0)
+                await pause(stop, 1.0)
 
     async def sweep(self, shop: str) -> bool:
         """Tell the next chunk of profiles; whether there may be more. Told and acknowledged before it is noted."""
@@ -358,13 +358,3 @@ class Scorer:
             if len(rows) < self._chunk:
                 return
             await pause(stop, self._pace)
-
-
-async def _until(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
-    """Return when either is set, or after so many seconds."""
-    waiting = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(wake.wait())]
-    try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

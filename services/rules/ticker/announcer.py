@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from libs.common.bus.kafka import Producer
 from libs.common.bus.records import Outgoing
-from libs.common.clock import pause
+from libs.common.clock import first_of, pause
 from libs.common.db.engine import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry.log import logger
@@ -145,9 +145,4 @@ class Announcer:
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Until a product changes, or for a while."""
-        waiting = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._wake.wait())]
-        try:
-            await asyncio.wait(waiting, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+        await first_of(stop, self._wake, seconds=EVERY)

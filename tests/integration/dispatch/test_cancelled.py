@@ -84,6 +84,15 @@ async def test_what_is_asked_for_and_cancelled_in_one_batch(bench: Bench) -> Non
     assert [one["message"] for one in bench.permissions.asked] == [message_id("ben")]
 
 
+async def test_another_shop_takes_nothing_back(bench: Bench) -> None:
+    bench.permissions.set("anna", decision="defer", until=LATER, reason="cap")
+    bench.start()
+    await bench.consume(request("anna"))
+    before = await bench.reaches("anna", "pending", reason="cap", told=True)
+    await bench.consume(cancel("anna"), shop="other")
+    assert await bench.row("anna") == before
+
+
 async def test_what_has_gone_out_stays_as_it_is(bench: Bench) -> None:
     bench.start()
     await bench.consume(request("anna"))

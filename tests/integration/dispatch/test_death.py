@@ -14,7 +14,7 @@ async def held_by_the_dead(bench: Bench, name: str, state: str) -> int:
     """A message as a worker leaves it that is killed: its session is gone. The worker's number."""
     database = bench.parts.database
     async with store.session(database, lambda _by: None) as session, database.connection() as connection:
-        jobs = await store.claim(connection, session.worker, START, 1)
+        jobs = await store.claim(connection, session.worker, START, 1, "messages")
         assert [job.message for job in jobs] == [message_id(name)]
         if state == "sending":
             marks = [(message_id(name), "email", "mail", None)]
@@ -61,11 +61,11 @@ async def test_what_the_living_hold_is_left_alone(bench: Bench) -> None:
     await bench.consume(request("anna"))
     async with store.session(bench.parts.database, lambda _by: None) as session:
         async with bench.parts.database.connection() as connection:
-            await store.claim(connection, session.worker, START, 1)
+            await store.claim(connection, session.worker, START, 1, "messages")
         bench.start()
         await bench.consume(request("ben"))
         await bench.reaches("ben", "sent")
-        back, unknown = await store.recover(bench.parts.database, START, ())
+        back, unknown = await store.recover(bench.parts.database, START, (), "messages")
         assert (back, unknown) == (0, [])
         assert (await bench.row("anna"))["state"] == "claimed"
     await bench.reaches("anna", "sent")
@@ -74,7 +74,7 @@ async def test_what_the_living_hold_is_left_alone(bench: Bench) -> None:
 async def test_a_zombie_changes_nothing(bench: Bench) -> None:
     await bench.consume(request("anna"))
     zombie = await held_by_the_dead(bench, "anna", "claimed")
-    await store.recover(bench.parts.database, START, ())
+    await store.recover(bench.parts.database, START, (), "messages")
     async with bench.parts.database.connection() as connection:
         assert await store.mark_sending(connection, zombie, [(message_id("anna"), "email", "mail", None)]) == set()
         for was in ("claimed", "sending", "held"):
@@ -87,9 +87,9 @@ async def test_a_zombie_changes_nothing_of_what_another_has_claimed_since(bench:
     await bench.consume(request("anna"))
     zombie = await held_by_the_dead(bench, "anna", "claimed")
     database, id = bench.parts.database, message_id("anna")
-    await store.recover(database, START, ())
+    await store.recover(database, START, (), "messages")
     async with store.session(database, lambda _by: None) as session, database.connection() as connection:
-        assert [job.message for job in await store.claim(connection, session.worker, START, 1)] == [id]
+        assert [job.message for job in await store.claim(connection, session.worker, START, 1, "messages")] == [id]
         assert await store.mark_sending(connection, zombie, [(id, "email", "mail", None)]) == set()
         for state in ("pending", "sent", "failed"):
             change = Change(message=id, was="held", state=state)  # type: ignore[arg-type]
@@ -102,7 +102,7 @@ async def test_a_transition_is_only_made_from_where_it_starts(bench: Bench) -> N
     await bench.consume(request("anna"))
     database = bench.parts.database
     async with store.session(database, lambda _by: None) as session, database.connection() as connection:
-        await store.claim(connection, session.worker, START, 1)
+        await store.claim(connection, session.worker, START, 1, "messages")
         sent = Change(message=message_id("anna"), was="sending", state="sent")
         assert await store.change(connection, session.worker, [sent], START) == set()
 
@@ -140,7 +140,7 @@ async def test_lost_while_sending_another_process_calls_it_unknown(bench: Bench)
     await bench.consume(request("anna"))
     await until(lambda: bench.mails.at_once)
     await drop_sessions(bench)
-    back, unknown = await store.recover(bench.parts.database, START, ())
+    back, unknown = await store.recover(bench.parts.database, START, (), "messages")
     assert (back, unknown) == (0, [("abandoned-cart", "email")])
     await until(lambda: bench.mails.received)
     await bench.reaches("anna", "unknown", reason="worker_died", told=True)

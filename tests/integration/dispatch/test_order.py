@@ -74,9 +74,9 @@ async def test_claims_side_by_side_never_take_two_of_a_customer(bench: Bench) ->
     ):
         await bench.consume(to_anna("low", 20))
         async with first.transaction():
-            assert len(await store.claim(first, one.worker, START, 10)) == 1
+            assert len(await store.claim(first, one.worker, START, 10, "messages")) == 1
             await bench.consume(to_anna("high", 80))
-            claiming = asyncio.create_task(store.claim(second, other.worker, START, 10))
+            claiming = asyncio.create_task(store.claim(second, other.worker, START, 10, "messages"))
             await asyncio.sleep(0.1)
         assert await claiming == []
 

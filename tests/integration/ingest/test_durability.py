@@ -8,6 +8,7 @@ import pytest
 
 from libs.common.bus.records import Outgoing
 from libs.common.errors import Unavailable
+from libs.common.telemetry.metrics import page
 from libs.contracts import topics
 from services.ingest import stream
 from tests.integration.ingest.conftest import SECRETS, Door, Wire, make_door
@@ -28,10 +29,12 @@ async def test_kafka_away_is_202_and_everything_comes_in_order(door: Door) -> No
     assert (await door.client.get("/v1/status", headers=_key())).json()["spilled"] == 3
     with pytest.raises(Unavailable):
         await door.drain.drain()
+    assert b"kurant_events_spilled 3.0" in page("ingest")[0]
     door.wire.away = False
     await door.take(door.event("custom.x", id="a-3", **ANNA))
     assert door.events() == [], "while something waits, the new waits behind it"
     await drain(door)
+    assert b"kurant_events_spilled 0.0" in page("ingest")[0]
     assert [envelope.id for envelope, _ in door.events()] == ["a-0", "a-1", "a-2", "a-3"]
     assert door.wire.sent[0].topic == topics.CONTACTS.name
     assert door.events()[0][1].contacts_at == {"0": 0}

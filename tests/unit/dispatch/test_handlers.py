@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.domain.mail import Links, Mailbox
+from libs.domain.mail import Letter, Links, Mailbox
 from libs.domain.template import compile_bundle
 from libs.domain.template.shelf import Shelf
 from services.dispatch import handlers
@@ -101,7 +101,7 @@ def test_the_language_of_the_customer() -> None:
     assert subject("de") == subject(None) != "Koszyk"
 
 
-def written(tracking: bool = True, **context: Any) -> handlers.Letter:
+def written(tracking: bool = True, **context: Any) -> Letter:
     message = compile_bundle(FILES)["first.email"]
     style = Style(sender=Mailbox(address="n@s.example", name="S"), tracking=tracking)
     decision = Decision(

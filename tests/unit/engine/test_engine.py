@@ -302,3 +302,15 @@ def _by_night(told: str) -> list[Request]:
     world.event("custom.x", at("22:00"), {}, now=at(told))
     world.run(at("96:00"))
     return world.requests
+
+
+def test_a_run_of_an_archived_scenario_does_nothing_more() -> None:
+    """Not even what is no message: it ends at its next call."""
+    world = World()
+    world.publish(CART.replace("- send: first", "- tag: reminded\n  - send: first"))
+    world.cart("10:00")
+    world.registry.set_state("demo", "cart", 1, "archived")
+    world.run(at("11:00"))
+    assert world.profile.enrolments[0].because == "archived"
+    assert world.profile.tags == {}
+    assert world.sent == []
