@@ -18,6 +18,7 @@ from cli.segment import beside
 from cli.terminal import ERR, CliError, line, read_text, say, show_json, show_table
 from libs.contracts import catalog, event_types
 from libs.domain.engine.named import Named
+from libs.domain.intake import zones
 from libs.domain.lint.segment import MAIN
 from libs.domain.rehearsal.read import CATALOG, Unfit, read_test
 from libs.domain.rehearsal.rehearse import rehearse
@@ -161,10 +162,13 @@ def canonical(type: str, data: dict[str, Any]) -> dict[str, Any]:
     shape = event_types.shape(type)
     if shape is not None:  # Kurant's own events have none
         try:
-            event_types.check(shape, data)
+            told = event_types.check(shape, data)
         except event_types.Misfit as error:
             raise Unfit(error.field, error.text) from None
         event_types.plain(data)
+        place = {name: getattr(told, name, None) for name in ("phone", "country", "postal_code")}
+        if zone := zones.hint(**place):
+            data.setdefault("timezone_hint", zone)
     return data
 
 

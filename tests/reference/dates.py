@@ -81,7 +81,7 @@ def _judged(world: "Reference", scenario: model.Scenario, key: str) -> list[str]
 
 def _shifted(world: "Reference", trigger: model.DateTrigger, value: object) -> datetime | None:
     shift = (trigger.after or timedelta()) - (trigger.before or timedelta())
-    return moved(value, world.zone(), shift=shift, months=trigger.months, at=trigger.at)
+    return moved(value, world.zone(), shift=shift, months=trigger.months, by_clock=trigger.by_clock, at=trigger.at)
 
 
 def _of_profile(world: "Reference", scenario: model.Scenario, trigger: model.DateTrigger) -> Iterator[Aim]:

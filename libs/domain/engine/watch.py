@@ -269,7 +269,7 @@ def _with_clock(value: object, day: date, zone_name: str) -> str:
 
 def _shifted(turn: Turn, trigger: DateTrigger, value: object) -> datetime | None:
     shift = (trigger.after or timedelta()) - (trigger.before or timedelta())
-    return moved(value, turn.zone(), shift=shift, months=trigger.months, at=trigger.at)
+    return moved(value, turn.zone(), shift=shift, months=trigger.months, by_clock=trigger.by_clock, at=trigger.at)
 
 
 def _silence(turn: Turn, trigger: InactiveTrigger, known: Watch) -> Aim | str:

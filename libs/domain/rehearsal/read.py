@@ -7,6 +7,7 @@ from typing import Any
 
 from libs.domain.consent.state import STATUSES
 from libs.domain.engine.registry import DEFAULT_ZONE
+from libs.domain.intake import zones
 from libs.domain.intake.identifiers import KINDS as IDENTIFIERS
 from libs.domain.rehearsal.expect import ExpectReader
 from libs.domain.rehearsal.model import EVERY, Consents, Given, Json, Move, Rehearsal
@@ -108,7 +109,12 @@ class _Reader(ExpectReader):
         if told and not self.is_zone(told):
             self.error(path, f"{told} is no time zone", "an IANA zone, such as `Europe/Warsaw`")
             return DEFAULT_ZONE
-        return told or DEFAULT_ZONE
+        return told or self.hint(profile if isinstance(profile, dict) else {}) or DEFAULT_ZONE
+
+    def hint(self, profile: Json) -> str | None:
+        """Where the customer probably lives, as ingest takes it from telephone number and address."""
+        phone, country, code = (profile.get(name) for name in ("phone", "country", "postal_code"))
+        return zones.hint(phone=phone, country=country, postal_code=code)
 
     def given(self, value: Json, moves: tuple[Move, ...]) -> Given | None:
         self.known("given", value, GIVEN)
@@ -126,8 +132,8 @@ class _Reader(ExpectReader):
         taken = ("consents", "tags", "rfm", "segments")
         both = {name: (profile if name in profile else value).get(name) for name in taken}
         where = {name: f"given/profile/{name}" if name in profile else f"given/{name}" for name in taken}
-        traits = {name: plain(told) for name, told in profile.items() if name not in (*taken, *KEPT_OUT, "timezone")}
-        if self.zone != DEFAULT_ZONE:
+        traits = {name: plain(told) for name, told in profile.items() if name not in (*taken, "timezone")}
+        if self.zone not in (DEFAULT_ZONE, self.hint(profile)):
             traits["timezone"] = self.zone
         if both["tags"]:
             traits["tags"] = self.texts(where["tags"], both["tags"])

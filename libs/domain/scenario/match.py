@@ -177,8 +177,9 @@ def _number(value: str | int | float | Decimal) -> Decimal | None:
 def _ordered(op: str, found: Any, wanted: Any, scope: Scope) -> bool:
     """Compare as numbers where both are, else as times, else as text; lists are equal item by item."""
     compared = ORDERED[op]
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return op in ("eq", "ne") and compared(found, wanted)
+    if isinstance(found, bool) or isinstance(wanted, bool):  # a flag is no number, though Python says so
+        same = type(found) is type(wanted) and found == wanted
+        return same if op == "eq" else op == "ne" and not same
     if isinstance(found, NUMERIC) and isinstance(wanted, NUMERIC):
         left, right = _number(found), _number(wanted)
         if left is not None and right is not None:

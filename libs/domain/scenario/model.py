@@ -96,13 +96,15 @@ class EventTrigger(Node, frozen=True, kw_only=True):
 class DateTrigger(Node, frozen=True, kw_only=True):
     """`date: profile.birthday` with `before` or `after`, `at`, `every`, `late`.
 
-    `months` counts by the calendar, below zero for `before`.
+    `months` counts by the calendar, below zero for `before`; `by_clock`: the length was told in hours or less, and a
+    day of it is 24 of them.
     """
 
     date: str
     before: timedelta | None = None
     after: timedelta | None = None
     months: int = 0
+    by_clock: bool = False
     at: time | None = None
     every: Literal["year"] | None = None
     late: timedelta | None = None
@@ -179,7 +181,8 @@ class Window(Node, frozen=True, kw_only=True):
 class Wait(Node, frozen=True, kw_only=True):
     """`for_` (a duration, then at the next `at`), or `until` a local time (on `days`) or a date at a path.
 
-    `months` and `whole_days` count by the calendar: instead of `for_`, or (months) around the date at the path.
+    `months` and `whole_days` count by the calendar: instead of `for_`, or (months) around the date at the path, where
+    `by_clock` is that of `DateTrigger`.
     """
 
     path: str
@@ -192,6 +195,7 @@ class Wait(Node, frozen=True, kw_only=True):
     until_path: str | None = None
     before: timedelta | None = None
     after: timedelta | None = None
+    by_clock: bool = False
 
 
 class Send(Node, frozen=True, kw_only=True):

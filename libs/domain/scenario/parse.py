@@ -207,14 +207,7 @@ class _Reader(TriggerReader):
             chosen = self.days(f"{where}/days", told["days"]) if "days" in told else ()
             return Wait(path=path, until=clock(until), days=chosen)
         self.known(where, told, ("until", "before", "after"), WAITS)
-        before, after, by_calendar = self._around(where, told)
-        return Wait(
-            path=path,
-            until_path=self.path(f"{where}/until", until),
-            before=before,
-            after=after,
-            months=by_calendar,
-        )
+        return Wait(path=path, until_path=self.path(f"{where}/until", until), **self._around(where, told))
 
     def _wait_for(self, path: str, where: str, told: Any, at: time | None) -> Wait:
         count = months(told)

@@ -44,7 +44,7 @@ def wait_until(wait: Wait, start: datetime, zone_name: str, scope: dict[str, Any
     """
     if wait.until_path is not None:
         shift = (wait.after or timedelta()) - (wait.before or timedelta())
-        told = moved(lookup(scope, wait.until_path), zone_name, shift=shift, months=wait.months)
+        told = moved(lookup(scope, wait.until_path), zone_name, shift=shift, months=wait.months, by_clock=wait.by_clock)
         return start if told is None else told
     end = _later(start, wait, zone_name)
     clock = wait.at or wait.until
@@ -57,17 +57,24 @@ def is_local(wait: Wait) -> bool:
 
 
 def moved(
-    value: Any, zone_name: str, *, shift: timedelta = timedelta(), months: int = 0, at: time | None = None
+    value: Any,
+    zone_name: str,
+    *,
+    shift: timedelta = timedelta(),
+    months: int = 0,
+    by_clock: bool = False,
+    at: time | None = None,
 ) -> datetime | None:
     """The instant (UTC) some days and months from a date or time that an event or a profile holds, at `at` if given.
 
-    Days and months count on the wall of the zone, hours beyond them by the clock. A date alone is its midnight.
+    Days and months count on the wall of the zone, hours (with `by_clock` all of `shift`) by the clock. A date alone is
+    its midnight.
     """
     told = value if isinstance(value, datetime) else _read(value)
     if told is None:
         return None
     try:
-        days = int(shift / timedelta(days=1))
+        days = 0 if by_clock else int(shift / timedelta(days=1))
         rest = shift - timedelta(days=days)
         if told.tzinfo is not None:
             if not days and not months and at is None:

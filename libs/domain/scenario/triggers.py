@@ -1,11 +1,10 @@
 """Reading the triggers of the language."""
 
 import re
-from datetime import timedelta
 from typing import Any, cast
 
 from libs.domain.scenario.conditions import ConditionReader
-from libs.domain.scenario.durations import months
+from libs.domain.scenario.durations import days, months
 from libs.domain.scenario.model import (
     DateTrigger,
     EventTrigger,
@@ -61,31 +60,28 @@ class TriggerReader(ConditionReader):
     def _date_trigger(self, value: dict[str, Any]) -> DateTrigger:
         if value.get("every") not in (None, "year"):
             self.error("trigger/every", "every can only be `year`")
-        before, after, by_calendar = self._around("trigger", value)
         date = self.path("trigger/date", value["date"])
         if date and date.partition(".")[0] not in ("profile", "event"):
             self.error("trigger/date", f"{date} is neither of the profile nor of an event", "`profile.birthday`")
         return DateTrigger(
             date=date,
-            before=before,
-            after=after,
-            months=by_calendar,
+            **self._around("trigger", value),
             at=self.clock("trigger/at", value["at"]) if "at" in value else None,
             every="year" if value.get("every") == "year" else None,
             late=self.duration("trigger/late", value["late"]) if "late" in value else None,
         )
 
-    def _around(self, path: str, value: dict[str, Any]) -> tuple[timedelta | None, timedelta | None, int]:
-        """`before` and `after` as lengths of time, and what of them is months as months."""
-        found: dict[str, timedelta | None] = {"before": None, "after": None}
-        by_calendar = 0
+    def _around(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
+        """`before` and `after` as fields: months as such, other lengths with whether they count by the clock."""
+        found: dict[str, Any] = {"months": 0}
         for name, sign in (("before", -1), ("after", 1)):
             if name in value:
                 length = self.duration(f"{path}/{name}", value[name])
                 count = months(value[name])
-                by_calendar += sign * count
+                found["months"] += sign * count
                 found[name] = None if count else length
-        return found["before"], found["after"], by_calendar
+                found["by_clock"] = not count and not days(value[name])
+        return found
 
     def _inactive_trigger(self, value: dict[str, Any]) -> InactiveTrigger | None:
         told = value["inactive"]

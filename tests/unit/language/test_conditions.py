@@ -7,6 +7,7 @@ import pytest
 
 from libs.domain.engine.tracks import Track, join, project, remember
 from libs.domain.scenario.match import Found, History, holds, judge
+from libs.domain.scenario.model import Compare
 from libs.domain.scenario.parse import parse
 from tests.unit.engine.world import scenario
 
@@ -169,3 +170,12 @@ def test_only_what_is_asked_for_is_kept() -> None:
     paths = [("order", "value"), ("order", "items", "0", "sku"), ("order", "none"), ("other", "deep")]
     assert project(data, paths) == {"order": {"value": "5", "items": {"0": {"sku": "a"}}}}
     assert data["order"] == {"value": "5", "items": [{"sku": "a", "x": 1}], "secret": "s"}
+
+
+def test_a_flag_is_no_number() -> None:
+    for told, wanted in ((1, True), (0, False), (True, 1), (False, "0")):
+        scope = {"profile": {"x": told}}
+        assert not holds(Compare(path="profile.x", op="eq", value=wanted), scope)
+        assert holds(Compare(path="profile.x", op="ne", value=wanted), scope)
+        assert not holds(Compare(path="profile.x", op="gte", value=wanted), scope)
+    assert holds(Compare(path="profile.x", op="eq", value=True), {"profile": {"x": True}})

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from libs.domain.scenario.model import Wait, Window
+from libs.domain.scenario.model import DateTrigger, Wait, Window
+from libs.domain.scenario.parse import parse
 from libs.domain.scenario.times import at_local, moved, next_open, wait_until, yearly
 
 ZONES = sorted(
@@ -120,6 +121,34 @@ def test_days_before_and_after_a_date(
 ) -> None:
     found = moved(value, "Europe/Warsaw", shift=shift, months=months, at=at)
     assert (found.isoformat() if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ("1d", "2026-03-28T12:00:00+01:00"),
+        ("24h", "2026-03-28T11:00:00+01:00"),
+        ("36h", "2026-03-27T23:00:00+01:00"),
+        ("1440m", "2026-03-28T11:00:00+01:00"),
+        ("1w", "2026-03-22T12:00:00+01:00"),
+        ("1mo", "2026-02-28T12:00:00+01:00"),
+    ],
+)
+def test_before_a_date_hours_count_by_the_clock_and_days_by_the_calendar(length: str, expected: str) -> None:
+    """Noon of the day in which Warsaw's clocks have gone forward."""
+    event = {"day": "2026-03-29T12:00:00"}
+    text = (
+        f"kurant: 1\nid: x\nname: x\npurpose: marketing\ntrigger: {{date: event.day, before: {length}}}\n"
+        f"steps: [{{wait: {{until: event.day, before: {length}}}}}, {{send: m}}]\n"
+    )
+    scenario = parse(text)
+    (wait, _), trigger = scenario.steps, scenario.trigger
+    assert isinstance(wait, Wait) and isinstance(trigger, DateTrigger)
+    assert wait_until(
+        wait, datetime(2026, 3, 1, tzinfo=UTC), "Europe/Warsaw", {"event": event}
+    ) == datetime.fromisoformat(expected)
+    around = {"before": trigger.before, "months": trigger.months, "by_clock": trigger.by_clock}
+    assert around == {"before": wait.before, "months": wait.months, "by_clock": wait.by_clock}
 
 
 def test_every_year() -> None:

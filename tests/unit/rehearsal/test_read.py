@@ -1,5 +1,8 @@
 """Faults of a test's file: each at its line and column, with what to do."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,3 +115,30 @@ def test_whatever_is_written_there_is_a_test_or_findings(place: int, put: str) -
         return
     assert told
     assert all(one.message and one.line >= 1 for one in told)
+
+
+@pytest.mark.parametrize(
+    ("profile", "zone"),
+    [
+        ("phone: '+81312345678'", "Asia/Tokyo"),
+        ("country: JP", "Asia/Tokyo"),
+        ("country: US, postal_code: '10001'", "America/New_York"),
+        ("country: JP, timezone: Europe/Warsaw", "Europe/Warsaw"),
+        ("country: US", "UTC"),
+    ],
+)
+def test_where_the_customer_lives_is_taken_from_telephone_and_address(profile: str, zone: str) -> None:
+    """As ingest does; local times of the test are then his."""
+    text = f"name: n\ngiven: {{profile: {{email: a@b.example, {profile}}}}}\nwhen: []\nthen: [nothing_more]\n"
+    test = read_test(text.replace("when: []", "when: [{at: 2026-03-02T09:00, event: custom.x}]"), "x.yaml", canonical)
+    assert test.given.zone == zone
+    assert test.moves[0].at == datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(zone))
+    assert "phone" not in test.given.traits
+
+
+def test_an_event_tells_where_the_customer_lives() -> None:
+    text = (
+        "name: n\nwhen: [{at: 2026-03-02T09:00, event: profile.updated, data: {country: JP, phone: '+81312345678'}}]\n"
+        "then: [nothing_more]\n"
+    )
+    assert read_test(text, "x.yaml", canonical).moves[0].data == {"country": "JP", "timezone_hint": "Asia/Tokyo"}

@@ -290,3 +290,14 @@ def test_two_timelines_side_by_side_and_why() -> None:
     assert shown["ok"] is False
     assert shown["timeline"][2]["mark"] == "!"
     assert shown["explain"][0]["scenario"] == "cart"
+
+
+def test_what_arrives_at_one_moment_is_read_before_anything_is_decided() -> None:
+    """After an outage: the cart, its changes and the purchase reach us together, long after the wait is over."""
+    late = "received_at: 2026-03-02T20:00"
+    cart = "event: cart.updated, data: {cart: {id: c1, value: 249.00}}"
+    carts = "".join(f"  - {{at: 2026-03-02T{hour}:00, {late}, {cart}}}\n" for hour in (10, 11, 12))
+    order = f"  - {{at: 2026-03-02T12:30, {late}, event: order.placed}}\n"
+    assert wrong(play("  - nothing_more\n", when=carts + order)) == []
+    once = bundle("  - wait: 1h\n  - send: first\n", head=HEAD.replace("steps:", "restart: true\nsteps:"))
+    assert wrong(play("  - {at: 2026-03-02T20:00, sent: first}\n  - nothing_more\n", when=carts, files=once)) == []
