@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cli.client import Away, Refused, find
+from cli.client import Away, Refused, Target, find
 from cli.demo import Demo, next_run
 from cli.local.folder import Folder
 from cli.local.platform import Interrupted, Platform, Reporter
@@ -23,6 +23,7 @@ from cli.scenario import bundles, complaint, publish_bundle
 from cli.segment import beside
 from cli.terminal import ERR, CliError, line, one_line, say, show_table
 from libs.common.http.demo import DEMO_SHOP
+from libs.domain.scenario.source import ScenarioError, read
 
 DEMO_SPEED = 2160.0
 """Three days in two minutes: half an hour is still 0.8 s, and no customer acts closer than that to a mail."""
@@ -94,7 +95,7 @@ def default_scenarios() -> Path:
 
 def publish(platform: Platform, folder: Path) -> None:
     """Publish the segments beside the folder and every scenario of it; one that is wrong is told and does not hold up
-    the others.
+    the others. What was archived stays so.
     """
     if not any(folder.glob("*/scenario.yaml")) and not (folder / "scenario.yaml").exists():
         say(f"no scenarios in {folder}")
@@ -102,7 +103,11 @@ def publish(platform: Platform, folder: Path) -> None:
     target = find(platform.folder.path)
     wanted = [("segment", place, files) for place, files in beside(folder)]
     wanted += [("scenario", place, files) for place, files in bundles([folder])]
+    over = {kind: _archived(platform, target, f"{kind}s") for kind in ("segment", "scenario")}
     for kind, place, files in wanted:
+        if (id := _id(files[f"{kind}.yaml"])) in over[kind]:
+            say(f"{kind} {id} stays archived; `kurant {kind} publish {place}` makes it live again")
+            continue
         try:
             made = platform.patiently(
                 lambda kind=kind, files=files: publish_bundle(target, DEMO_SHOP, files, f"{kind}s"),  # type: ignore[misc]
@@ -113,6 +118,20 @@ def publish(platform: Platform, folder: Path) -> None:
             found = refused.body.get("errors") or [{"message": str(refused)}]
             for row in found:
                 ERR.print(complaint(place, row), markup=False)
+
+
+def _archived(platform: Platform, target: Target, plural: str) -> set[str]:
+    rows = platform.patiently(lambda: target.ask("GET", f"/v1/{plural}", params={"shop": DEMO_SHOP}), Away)
+    return {row["id"] for row in rows if row["state"] == "archived"}
+
+
+def _id(text: str) -> str | None:
+    """What publishing would call it; None of what cannot be read, which publishing tells."""
+    try:
+        told = read(text, "").value
+    except ScenarioError:
+        return None
+    return told.get("id") if isinstance(told, dict) else None
 
 
 def _demo(platform: Platform) -> Demo:

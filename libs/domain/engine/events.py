@@ -46,8 +46,9 @@ def on_event(turn: Turn, event: Happened, digest: int, traceparent: str | None) 
 
 
 def look(turn: Turn, at: datetime) -> None:
-    """Scenarios that wait for a moment, or segments, have changed: look at them all."""
+    """Scenarios that wait for a moment, or segments, have changed, or something was archived: look at them all."""
     turn.profile.looked = turn.index.fingerprint
+    run.end_archived(turn)
     watch.look(turn)
     segments.look(turn, at)
 
@@ -101,6 +102,8 @@ def _react(turn: Turn, event: Happened, learned: Learned, traceparent: str | Non
     index, profile = turn.index, turn.profile
     new, changed = profile.first is None, profile.looked != index.fingerprint
     _remember(turn, event)
+    if changed:
+        run.end_archived(turn)
     if changed and not new:
         segments.look(turn, event.time)
     else:

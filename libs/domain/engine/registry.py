@@ -111,6 +111,10 @@ class Registry:
         """`live`, `paused` or `archived`."""
         return self._states.get((shop, scenario), (0, "archived"))[1]
 
+    def archived(self, shop: str, scenario: str) -> bool:
+        """Whether it was said to be: one of which nothing is known yet is not."""
+        return self._states.get((shop, scenario), (0, ""))[1] == "archived"
+
     def current(self, shop: str) -> list[tuple[Program, str]]:
         """The current version of each scenario of a shop, and its state."""
         return [
@@ -151,7 +155,10 @@ class Registry:
         archived = [segment.id for segment, state in segments if state == "archived"]
         index.segments = named.index(live, archived) if segments else None
         index.products = any(program.products for program in current)
-        index.fingerprint = _fingerprint(watching, live, index.products)
+        over = [
+            scenario for (owner, scenario), (_, state) in self._states.items() if (owner, state) == (shop, "archived")
+        ]
+        index.fingerprint = _fingerprint(watching, live, over, index.products)
 
 
 def _watching(programs: list[Program]) -> Watching | None:
@@ -178,9 +185,10 @@ def _watching(programs: list[Program]) -> Watching | None:
     )
 
 
-def _fingerprint(programs: list[Program], segments: list[Named], products: bool) -> str:
+def _fingerprint(programs: list[Program], segments: list[Named], over: list[str], products: bool) -> str:
     known = sorted(f"{program.id}@{program.version}" for program in programs)
     known += sorted(f"segment {segment.id}@{segment.version}" for segment in segments)
+    known += sorted(f"archived {scenario}" for scenario in over)
     known += ["products"] if products else []
     return blake2b(";".join(known).encode(), digest_size=6).hexdigest() if known else ""
 

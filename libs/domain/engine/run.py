@@ -28,7 +28,7 @@ def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
     """Run instructions until one waits or the program is over."""
-    if turn.programs.state(turn.shop, program.id) == "archived":
+    if turn.programs.archived(turn.shop, program.id):
         end(turn, enrolment, "archived")
     while enrolment.state == "waiting":
         if enrolment.cursor >= len(program.instructions):
@@ -216,6 +216,13 @@ def exit_by(turn: Turn, enrolment: Enrolment, event: Happened) -> None:
     take_back(turn, enrolment, "exit")
     if enrolment.state == "waiting":
         end(turn, enrolment, event.type, at=event.time)
+
+
+def end_archived(turn: Turn) -> None:
+    """What runs by a scenario that is archived by now ends."""
+    for enrolment in turn.profile.running():
+        if turn.programs.archived(turn.shop, enrolment.scenario):
+            end(turn, enrolment, "archived")
 
 
 def take_back(turn: Turn, enrolment: Enrolment, because: Literal["exit", "restart"]) -> None:

@@ -235,6 +235,26 @@ async def test_a_process_that_knows_less_does_not_undo_what_one_that_knows_more_
     assert await archived.sweep("demo"), "without the scenario the profiles are told as well: their calls are moot"
 
 
+async def test_archiving_tells_everybody_so_that_what_runs_ends(database: Database) -> None:
+    """Whose call is years ahead as well."""
+    registry = registry_of(scenario("{event: profile.updated}", "  - wait: 2y\n  - send: x\n", id="long"))
+    bench = await Bench(database, registry).begin()
+    await bench.apply([born(profile) for profile in PROFILES])
+    wire = Wire()
+    assert not await sweeper(database, wire, registry, 1).sweep("demo")
+    registry.set_state("demo", "long", 1, "archived")
+    over = sweeper(database, wire, registry, 2)
+    while await over.sweep("demo"):
+        pass
+    assert told(wire) == PROFILES
+    bench.wire.sent.clear()
+    await bench.apply(wire.sent)
+    assert [one.topic for one in bench.wire.sent] == [topics.STEPS.name] * len(PROFILES), "every call is cancelled"
+    async with database.connection() as connection:
+        documents = [row["document"] for row in await connection.fetch("SELECT document FROM rules.profile")]
+    assert {decode(one).enrolments[0].because for one in documents} == {"archived"}
+
+
 async def test_without_scenarios_that_wait_nobody_is_told(database: Database) -> None:
     await known(database)
     wire = Wire()

@@ -3,7 +3,10 @@
 import pytest
 
 from libs.domain.engine import due, merge
+from libs.domain.engine.program import compile_program
+from libs.domain.engine.registry import Registry
 from libs.domain.engine.turn import Request
+from libs.domain.scenario.parse import parse
 from tests.unit.engine.world import World, at
 
 CART = """
@@ -314,3 +317,30 @@ def test_a_run_of_an_archived_scenario_does_nothing_more() -> None:
     assert world.profile.enrolments[0].because == "archived"
     assert world.profile.tags == {}
     assert world.sent == []
+
+
+def test_whoever_is_told_to_look_leaves_an_archived_scenario_at_once() -> None:
+    """Days before the next call, and by the next event too; what is archived once stays over when it is live again."""
+    for told in (lambda world: world.look(at("12:00")), lambda world: world.tell("product.viewed", "12:00")):
+        world = World()
+        world.publish(CART)
+        world.cart("10:00")
+        world.run(at("11:00"))
+        before = world.registry.shop("demo").fingerprint
+        world.registry.set_state("demo", "cart", 1, "archived")
+        assert world.registry.shop("demo").fingerprint != before, "so every profile is told to look"
+        told(world)
+        assert (world.profile.enrolments[0].because, world.calls) == ("archived", {})
+        world.registry.set_state("demo", "cart", 1, "live")
+        assert world.end() == [("first", at("11:00"))]
+        assert world.balanced()
+
+
+def test_a_scenario_of_which_no_state_is_known_yet_is_not_taken_for_archived() -> None:
+    world = World()
+    world.publish(CART)
+    world.cart("10:00")
+    world.registry = Registry()
+    world.registry.publish("demo", compile_program(parse(CART), 1))
+    world.look(at("10:30"))
+    assert world.profile.enrolments[0].state == "waiting"
