@@ -46,5 +46,5 @@ def test_what_was_archived_stays_so(
     monkeypatch.setattr(up, "find", lambda _path: console)
     up.publish(Platform(), tmp_path)  # type: ignore[arg-type]
     assert console.published == ["held", "new"]
-    said = " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().err.split())
     assert "scenario over stays archived; `kurant scenario publish" in said
