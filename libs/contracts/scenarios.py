@@ -21,7 +21,10 @@ class ScenarioPublished(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScenarioState(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """Which version takes new enrolments, and whether it does. Key `shop/id`."""
+    """Which version takes new enrolments, and whether it does. Key `shop/id`.
+
+    Versions up to `over` have been archived: what ran by them has ended, and stays so when a later one is live.
+    """
 
     TYPE: ClassVar[str] = "kurant.scenario.state"
 
@@ -29,6 +32,7 @@ class ScenarioState(Message, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     state: State
     changed_at: datetime
+    over: int = 0
 
 
 class SegmentPublished(Message, frozen=True, kw_only=True, omit_defaults=True):

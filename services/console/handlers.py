@@ -115,13 +115,14 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Current:
-    """What is published as it stands; `digest` is of its current version."""
+    """What is published as it stands; `digest` is of its current version. Up to the version `over` all has ended."""
 
     version: int
     state: str
     changed_at: datetime
     told: bool
     digest: bytes
+    over: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,13 +166,13 @@ def digest(files: Files) -> bytes:
 
 
 def publication(current: Current | None, content: bytes) -> Change:
-    """New content is the next version, the same content keeps it. A paused scenario stays paused, an archived one
-    lives again.
+    """New content is the next version, the same content keeps it. A paused scenario stays paused; an archived one lives
+    again as the next version, so that what ran by the one before is over.
     """
     if current is None:
         return Change(version=1, state="live", fresh=True, moved=True)
     state = "live" if current.state == "archived" else current.state
-    if current.digest == content:
+    if current.digest == content and current.version > current.over:
         return Change(version=current.version, state=state, fresh=False, moved=state != current.state)
     return Change(version=current.version + 1, state=state, fresh=True, moved=True)
 
@@ -241,7 +242,8 @@ def _state(ref: Ref, current: Current) -> Message:
     if ref.kind == "segment":
         standing = cast(SegmentStanding, current.state)
         return SegmentState(segment=ref.id, version=version, state=standing, changed_at=changed)
-    return ScenarioState(scenario=ref.id, version=version, state=cast(State, current.state), changed_at=changed)
+    state = cast(State, current.state)
+    return ScenarioState(scenario=ref.id, version=version, state=state, changed_at=changed, over=current.over)
 
 
 def shown(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ ON CONFLICT (shop, kind, id) DO NOTHING
 """
 
 LOCK = """
-SELECT version, state, changed_at, told FROM console.scenario WHERE shop = $1 AND kind = $2 AND id = $3 FOR UPDATE
+SELECT version, state, changed_at, told, over FROM console.scenario WHERE shop = $1 AND kind = $2 AND id = $3 FOR UPDATE
 """
 
 DIGEST = "SELECT digest FROM console.scenario_version WHERE shop = $1 AND kind = $2 AND id = $3 AND version = $4"
@@ -31,7 +31,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 CHANGE = """
-UPDATE console.scenario SET version = $4, state = $5, changed_at = $6, told = false
+UPDATE console.scenario SET version = $4, state = $5, changed_at = $6, told = false,
+    over = CASE WHEN kind = 'scenario' AND $5 = 'archived' THEN $4 ELSE over END
 WHERE shop = $1 AND kind = $2 AND id = $3
 """
 

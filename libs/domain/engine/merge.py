@@ -62,6 +62,8 @@ def absorb(turn: Turn, other: Profile, at: datetime | None = None) -> None:
     for type, seen in other.considered.items():
         if type not in mine.considered or mine.considered[type].at < seen.at:
             mine.considered[type] = seen
+    for enrolment in list(mine.enrolments):
+        _look_back(turn, enrolment)
     for enrolment in other.enrolments:
         _take_over(turn, enrolment)
     mine.looked = turn.index.fingerprint
@@ -97,6 +99,15 @@ def _newest_of(mine: dict[str, Dated], other: dict[str, Dated], most: int) -> No
     keep_newest(mine, most)
 
 
+def _look_back(turn: Turn, enrolment: Enrolment) -> None:
+    """What the other has done may be a way out of an enrolment of ours, or what it waits for."""
+    program = turn.programs.get(turn.shop, enrolment.scenario, enrolment.version)
+    if program is None or (enrolment.state == "ended" and not enrolment.out) or _leave(turn, program, enrolment):
+        return
+    if enrolment.wait is not None and enrolment.wait.kind == "until":
+        run.look_again(turn, enrolment, program)
+
+
 def _take_over(turn: Turn, enrolment: Enrolment) -> None:
     """An enrolment comes along. Of two that run for one key the one triggered last goes on."""
     mine = turn.profile
@@ -121,7 +132,8 @@ def _take_over(turn: Turn, enrolment: Enrolment) -> None:
     )
     if rival is not None:
         loser = min(rival, enrolment, key=_triggered_at)
-        run.end(turn, loser, "profile.merged")
+        if program is None or not _leave(turn, program, loser):
+            run.end(turn, loser, "profile.merged")
         if loser is enrolment:
             return
     if program is not None and _leave(turn, program, enrolment):

@@ -53,6 +53,7 @@ class Registry:
     def __init__(self) -> None:
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._states: dict[tuple[str, str], tuple[int, str]] = {}
+        self._over: dict[tuple[str, str], int] = {}
         self._segments: dict[tuple[str, str, int], Named] = {}
         self._segment_states: dict[tuple[str, str], tuple[int, str]] = {}
         self._shops: dict[str, Shop] = {}
@@ -64,9 +65,10 @@ class Registry:
         self._programs[(shop, program.id, program.version)] = program
         self._stale.add(shop)
 
-    def set_state(self, shop: str, scenario: str, version: int, state: str) -> None:
-        """Say which version is current, and its state."""
+    def set_state(self, shop: str, scenario: str, version: int, state: str, over: int = 0) -> None:
+        """Say which version is current, and its state; versions up to `over` were archived, as an archived one is."""
         self._states[(shop, scenario)] = (version, state)
+        self._over[(shop, scenario)] = version if state == "archived" else over
         self._stale.add(shop)
 
     def publish_segment(self, shop: str, segment: Named) -> None:
@@ -111,9 +113,9 @@ class Registry:
         """`live`, `paused` or `archived`."""
         return self._states.get((shop, scenario), (0, "archived"))[1]
 
-    def archived(self, shop: str, scenario: str) -> bool:
-        """Whether it was said to be: one of which nothing is known yet is not."""
-        return self._states.get((shop, scenario), (0, ""))[1] == "archived"
+    def over(self, shop: str, scenario: str, version: int) -> bool:
+        """Whether what runs by a version has ended: it was archived, whatever has been published since."""
+        return version <= self._over.get((shop, scenario), 0)
 
     def current(self, shop: str) -> list[tuple[Program, str]]:
         """The current version of each scenario of a shop, and its state."""
@@ -156,7 +158,7 @@ class Registry:
         index.segments = named.index(live, archived) if segments else None
         index.products = any(program.products for program in current)
         over = [
-            scenario for (owner, scenario), (_, state) in self._states.items() if (owner, state) == (shop, "archived")
+            f"{scenario}@{version}" for (owner, scenario), version in self._over.items() if owner == shop and version
         ]
         index.fingerprint = _fingerprint(watching, live, over, index.products)
 
@@ -188,7 +190,7 @@ def _watching(programs: list[Program]) -> Watching | None:
 def _fingerprint(programs: list[Program], segments: list[Named], over: list[str], products: bool) -> str:
     known = sorted(f"{program.id}@{program.version}" for program in programs)
     known += sorted(f"segment {segment.id}@{segment.version}" for segment in segments)
-    known += sorted(f"archived {scenario}" for scenario in over)
+    known += sorted(f"over {one}" for one in over)
     known += ["products"] if products else []
     return blake2b(";".join(known).encode(), digest_size=6).hexdigest() if known else ""
 

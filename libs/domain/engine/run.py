@@ -28,7 +28,7 @@ def begin(turn: Turn, enrolment: Enrolment, program: Program) -> None:
 
 def go_on(turn: Turn, enrolment: Enrolment, program: Program) -> None:
     """Run instructions until one waits or the program is over."""
-    if turn.programs.archived(turn.shop, program.id):
+    if turn.programs.over(turn.shop, program.id, program.version):
         end(turn, enrolment, "archived")
     while enrolment.state == "waiting":
         if enrolment.cursor >= len(program.instructions):
@@ -221,7 +221,7 @@ def exit_by(turn: Turn, enrolment: Enrolment, event: Happened) -> None:
 def end_archived(turn: Turn) -> None:
     """What runs by a scenario that is archived by now ends."""
     for enrolment in turn.profile.running():
-        if turn.programs.archived(turn.shop, enrolment.scenario):
+        if turn.programs.over(turn.shop, enrolment.scenario, enrolment.version):
             end(turn, enrolment, "archived")
 
 

@@ -10,7 +10,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._bundles: dict[tuple[str, str, int], Bundle] = {}
-        self._states: dict[tuple[str, str], str] = {}
+        self._states: dict[tuple[str, str], tuple[str, int]] = {}
 
     def publish(self, shop: str, scenario: str, version: int, bundle: Bundle) -> None:
         """Put a version on the shelf."""
@@ -24,10 +24,11 @@ class Shelf:
         """Whether the version is here, so that it need not be compiled again."""
         return (shop, scenario, version) in self._bundles
 
-    def set_state(self, shop: str, scenario: str, state: str) -> None:
-        """Take up whether the scenario is `live`, `paused` or `archived`."""
-        self._states[(shop, scenario)] = state
+    def set_state(self, shop: str, scenario: str, state: str, over: int = 0) -> None:
+        """Take up whether the scenario is `live`, `paused` or `archived`; versions up to `over` were archived."""
+        self._states[(shop, scenario)] = state, over
 
-    def state(self, shop: str, scenario: str) -> str:
+    def state(self, shop: str, scenario: str, version: int) -> str:
         """`live`, `paused` or `archived`; `live` where nothing was said."""
-        return self._states.get((shop, scenario), "live")
+        state, over = self._states.get((shop, scenario), ("live", 0))
+        return "archived" if version <= over else state

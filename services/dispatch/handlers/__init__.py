@@ -157,7 +157,7 @@ def learn(shelf: Shelf, record: Record) -> None:
                 shelf.publish(envelope.shop, told.scenario, told.version, _compiled(told))
         elif envelope.type == ScenarioState.TYPE:
             state = ScenarioState.decode(record.value)
-            shelf.set_state(envelope.shop, state.scenario, state.state)
+            shelf.set_state(envelope.shop, state.scenario, state.state, state.over)
     except MalformedRecord as error:
         log.error("a record of the scenarios topic cannot be read", offset=record.offset, cause=str(error))
 
@@ -177,7 +177,7 @@ def before_asking(job: Job, shelf: Shelf, reachable: Collection[str], now: datet
     if job.expired(now):
         return [], expire(job, "claimed")
     request = job.request
-    state = shelf.state(job.shop, request.scenario)
+    state = shelf.state(job.shop, request.scenario, request.version)
     if state == "paused":
         return [], put_off(job, "claimed", "paused", now + PAUSED)
     if state == "archived":

@@ -277,7 +277,9 @@ def learn(registry: Registry, record: Record) -> None:
             registry.publish(envelope.shop, compile_program(parse_published(told.files["scenario.yaml"]), told.version))
         elif envelope.type == ScenarioState.TYPE:
             state_told = ScenarioState.decode(record.value)
-            registry.set_state(envelope.shop, state_told.scenario, state_told.version, state_told.state)
+            registry.set_state(
+                envelope.shop, state_told.scenario, state_told.version, state_told.state, state_told.over
+            )
         elif envelope.type == SegmentPublished.TYPE:
             version = SegmentPublished.decode(record.value)
             segment = compile_segment(parse_published_segment(version.files["segment.yaml"]), version.version)

@@ -10,6 +10,7 @@ import pytest
 from libs.common.bus.kafka import Consumer, Producer, create_topics
 from libs.common.db.engine import Database
 from libs.contracts import topics
+from libs.contracts.scenarios import ScenarioState
 from services.console import ticker
 from services.console.ticker import Teller
 from tests.integration.console.conftest import AWAY, Console, Peers, Wire, bundle, opened, told
@@ -122,8 +123,12 @@ async def test_publishing_keeps_a_pause_and_wakes_the_archived(console: Console)
     assert (paused.json()["version"], paused.json()["state"]) == (2, "paused")
     await console.ask("POST", "/v1/scenarios/cart/archive?shop=demo")
     woken = await console.publish(bundle(name="B"))
-    assert (woken.status_code, woken.json()["changed"], woken.json()["state"]) == (200, False, "live")
-    assert console.wire.told()[-1] == "demo/cart=2 live"
+    assert (woken.status_code, woken.json()["version"], woken.json()["state"]) == (201, 3, "live"), "what ran is over"
+    assert console.wire.told()[-2:] == ["demo/cart@3", "demo/cart=3 live"]
+    states = [ScenarioState.decode(one.value) for one in console.wire.sent if "@" not in one.key.decode()]
+    assert [(one.state, one.over) for one in states[-2:]] == [("archived", 2), ("live", 2)]
+    again = await console.publish(bundle(name="B"))
+    assert (again.status_code, again.json()["version"]) == (200, 3)
 
 
 async def test_kafka_away_is_202_and_told_later(console: Console) -> None:

@@ -331,9 +331,21 @@ def test_whoever_is_told_to_look_leaves_an_archived_scenario_at_once() -> None:
         assert world.registry.shop("demo").fingerprint != before, "so every profile is told to look"
         told(world)
         assert (world.profile.enrolments[0].because, world.calls) == ("archived", {})
-        world.registry.set_state("demo", "cart", 1, "live")
+        world.registry.set_state("demo", "cart", 2, "live", 1)
+        assert world.registry.shop("demo").fingerprint != before
         assert world.end() == [("first", at("11:00"))]
         assert world.balanced()
+
+
+def test_what_was_archived_is_over_though_nobody_looked_before_it_was_published_again() -> None:
+    world = World()
+    world.publish(CART)
+    world.cart("10:00")
+    world.publish(CART, 2)
+    world.registry.set_state("demo", "cart", 2, "live", 1)
+    world.cart("10:30", id="c-2")
+    assert world.end() == [("first", at("11:30")), ("second", at("34:30")), ("third", at("82:30"))]
+    assert [one.because for one in world.profile.enrolments] == ["archived", "completed"]
 
 
 def test_a_scenario_of_which_no_state_is_known_yet_is_not_taken_for_archived() -> None:
@@ -344,3 +356,21 @@ def test_a_scenario_of_which_no_state_is_known_yet_is_not_taken_for_archived() -
     world.registry.publish("demo", compile_program(parse(CART), 1))
     world.look(at("10:30"))
     assert world.profile.enrolments[0].state == "waiting"
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["while it waits", "while its message is out"])
+def test_a_purchase_on_the_profile_that_is_merged_ends_the_survivors_run(world: World, asked: bool) -> None:
+    """She bought at the till under her card a second before anybody knew whose card it is."""
+    world.cart("10:00")
+    if asked:
+        world.run(at("11:00"))
+    other = World(registry=world.registry, id="22222222-2222-5222-8222-222222222222")
+    other.order("11:30")
+    leaving = other.turn(at("11:31"))
+    handed = merge.hand_over(leaving, world.id)
+    taking = world.turn(at("11:31"))
+    merge.absorb(taking, handed)
+    world.absorb(taking)
+    assert world.profile.enrolments[0].because == "order.placed"
+    assert [one.because for one in world.cancelled] == (["exit"] if asked else [])
+    assert world.names == (["first"] if asked else []) and world.calls == {}

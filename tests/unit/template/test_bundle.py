@@ -99,7 +99,9 @@ def test_the_shelf_keeps_a_version_as_it_was() -> None:
     shelf.publish("demo", "s", 1, compile_bundle({"messages/a.sms.txt": "x"}))
     assert shelf.find("demo", "s", 1) == {}
     assert shelf.find("other", "s", 1) is None
-    assert (shelf.state("demo", "s"), shelf.knows("demo", "s", 2)) == ("live", False)
+    assert (shelf.state("demo", "s", 2), shelf.knows("demo", "s", 2)) == ("live", False)
+    shelf.set_state("demo", "s", "paused", 1)
+    assert (shelf.state("demo", "s", 1), shelf.state("demo", "s", 2)) == ("archived", "paused")
 
 
 def test_any_language_is_better_than_none() -> None:
