@@ -26,6 +26,8 @@ from services.dispatch.stream import Teller
 from services.dispatch.ticker import Worker
 
 log = logger(__name__)
+PATIENCE = 60.0
+"""Seconds for which a process that begins waits for what was published while nobody read: messages may be cancelled."""
 
 
 class Dispatch:
@@ -150,6 +152,8 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
 
     async def work() -> None:
         if await scenarios.wait_complete():
+            if not await loop.read_so_far(parts.stop, PATIENCE):
+                log.warning("messages go out though not all cancellations have been read", seconds=PATIENCE)
             await dispatch.run(parts.stop)
         await consent.close()
 

@@ -1,11 +1,13 @@
 """The one consumer loop: poll, apply, tell Kafka; rewind and wait when a downstream is away; leave gracefully."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from libs.common.bus.apply import Applier, Refused
 from libs.common.bus.kafka import Consumer, Offsets, Producer
 from libs.common.bus.records import Handle, TopicPartition
+from libs.common.clock import pause
 from libs.common.db.engine import Database
 from libs.common.errors import Fenced, Unavailable
 from libs.common.telemetry.log import logger
@@ -13,6 +15,8 @@ from libs.common.telemetry.metrics import LAG
 from libs.contracts.topics import Topic
 
 log = logger(__name__)
+LOOK = 0.1
+"""Seconds between two looks at how far the group has read."""
 BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -55,6 +59,22 @@ class Loop:
         ends, beginnings = await self._offsets.ends(partitions), await self._offsets.beginnings(partitions)
         stored = await self.applier.stored()
         return sum(max(0, end - max(stored.get(key, 0), beginnings[key])) for key, end in ends.items())
+
+    async def read_so_far(self, stop: asyncio.Event, patience: float) -> bool:
+        """Return when the group has applied all that is in Kafka now; False when `patience` (seconds) is over first."""
+        ends: dict[TopicPartition, int] = {}
+        until = time.monotonic() + patience
+        while not stop.is_set() and time.monotonic() < until:
+            try:
+                partitions = self._consumer.partitions(self._topics)
+                ends = ends or await self._offsets.ends(partitions)
+                stored, empty = await self.applier.stored(), await self._offsets.beginnings(partitions)
+                if all(max(stored.get(key, 0), empty[key]) >= end for key, end in ends.items()):
+                    return True
+            except Unavailable as error:
+                log.info("not now", error=str(error))
+            await pause(stop, LOOK)
+        return False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what was begun is finished. Raises what is neither passing nor poison."""

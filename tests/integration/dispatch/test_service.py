@@ -18,9 +18,11 @@ from libs.common.http.auth import Gate
 from libs.common.runtime import Parts
 from libs.common.settings import Settings
 from libs.contracts import topics
-from libs.contracts.messages import Delivered
+from libs.contracts.messages import Delivered, MessageCancelled
 from libs.contracts.scenarios import ScenarioPublished
+from services.dispatch import store
 from services.dispatch.app import compose, fallback_sender
+from services.dispatch.handlers import Incoming
 from tests.integration.dispatch.conftest import FILES, SECRETS, address, request, until
 from tests.support.mailserver import MailServer
 from tests.support.web import Web
@@ -79,6 +81,31 @@ async def test_from_topic_to_mail_to_topic(parts: Parts, mails: MailServer) -> N
     assert mail.mail["traceparent"] == traceparent
     assert mail.mail["From"] == "Sofas <no-reply@kurant.localhost>"
     assert (told.message, told.status, told.gateway) == (asked.message, "sent", "mail")
+
+
+async def test_what_was_cancelled_while_nobody_read_does_not_go_out(parts: Parts, mails: MailServer) -> None:
+    """The message was put off when its process was killed; its customer has bought since (ADR 0024)."""
+    now = datetime.now(UTC)
+    published = ScenarioPublished(scenario="abandoned-cart", version=1, published_at=now, files=FILES)
+    asked, other = (
+        request(who, requested_at=now, due_at=now, expires_at=None, cause_at=now) for who in ("anna", "ben")
+    )
+    cancelled = MessageCancelled(message=asked.message, profile=asked.profile, because="exit")
+    await parts.producer.send(
+        [outgoing(topics.SCENARIOS, published, key="demo/abandoned-cart@1", id="s", source="/t", shop="demo", time=now)]
+    )
+    incoming = [Incoming(shop="demo", traceparent=None, request=one, body=one.encode()) for one in (asked, other)]
+    async with parts.database.transaction() as connection:
+        await store.insert(connection, incoming, now, by="one that was killed")
+    told = outgoing(topics.MESSAGES, cancelled, key=asked.profile, id="c", source="/t", shop="demo", time=now)
+    await parts.producer.send([told])
+    _, tasks = await compose(parts)
+    running = [asyncio.ensure_future(task()) for task in tasks]  # type: ignore[arg-type]
+    await until(lambda: mails.received)
+    parts.stop.set()
+    await asyncio.gather(*running)
+    assert mails.to(address("anna")) == []
+    assert len(mails.to(address("ben"))) == 1
 
 
 async def _told(bootstrap: str) -> Delivered:
