@@ -161,7 +161,14 @@ WITH n AS (
         ended_at = CASE WHEN n.state = 'pending' THEN NULL ELSE $2::timestamptz END
     FROM n WHERE m.message = n.message AND m.worker = $1 AND m.state IN ('claimed', 'sending')
       AND (m.state = n.was OR n.was = 'held')
-    RETURNING m.message, m.state, m.enrolment, m.seq, m.not_before
+    RETURNING m.message, m.state, m.enrolment, m.seq, m.not_before, m.requested_at, m.channels
+), spaced AS (
+    UPDATE dispatch.message AS o SET reason = 'earlier_message', told = false, not_before = least(
+        $2 + (o.requested_at - c.requested_at), o.expires_at + interval '1 millisecond')
+    FROM changed AS c
+    WHERE c.state = 'sent' AND c.{QUEUES["messages"]} AND o.enrolment = c.enrolment AND o.seq > c.seq
+      AND o.state = 'pending' AND o.{QUEUES["messages"]} AND o.cancelled IS NULL
+      AND o.requested_at > c.requested_at AND o.not_before < $2 + (o.requested_at - c.requested_at)
 ), later AS (
     UPDATE dispatch.message AS o SET not_before = c.not_before FROM changed AS c
     WHERE c.state = 'pending' AND o.enrolment = c.enrolment AND o.seq > c.seq AND o.state = 'pending'
@@ -171,6 +178,7 @@ WITH n AS (
 )
 SELECT message FROM changed
 """
+"""A message that was held up by one before it of its run keeps its distance when that one goes out late."""
 
 HOLDERS = "SELECT DISTINCT worker FROM dispatch.message WHERE state IN ('claimed', 'sending') AND %s"
 

@@ -14,6 +14,7 @@ class Open:
 
     request: Request
     number: int
+    asked_at: datetime
     not_before: datetime
     reason: str = ""
 
@@ -33,7 +34,7 @@ class Outbox:
     def add(self, request: Request, now: datetime) -> None:
         """A message is asked for."""
         self.asked += 1
-        self.open.append(Open(request=request, number=self.asked, not_before=now))
+        self.open.append(Open(request=request, number=self.asked, asked_at=now, not_before=now))
 
     def take(self, now: datetime) -> Open | None:
         """The message that goes out now: calls at once, else the most important that is due, then the one asked for
@@ -46,10 +47,27 @@ class Outbox:
         self.open.remove(chosen)
         return chosen
 
-    def put_back(self, one: Open, until: datetime, reason: str) -> None:
+    def put_back(self, one: Open, reason: str) -> None:
         """It is put off."""
-        one.not_before, one.reason = until, reason
+        one.reason = reason
         self.open.append(one)
+
+    def space(self, sent: Open, now: datetime) -> list[Open]:
+        """What one that goes out late puts off: the later ones of its enrolment keep their distance. In their order."""
+        found = []
+        for one in self.open:
+            until = now + (one.asked_at - sent.asked_at)
+            same = one.request.enrolment == sent.request.enrolment and one.number > sent.number
+            if (
+                same
+                and not one.is_call
+                and not sent.is_call
+                and one.not_before < until
+                and one.asked_at > sent.asked_at
+            ):
+                one.not_before, one.reason = until, "earlier_message"
+                found.append(one)
+        return found
 
     def take_back(self, message: str) -> Request | None:
         """Take back a message that has not gone out."""

@@ -17,7 +17,7 @@ from libs.domain.engine.program import HOLDOUT
 from libs.domain.engine.state import Enrolment, Happened, Profile, decode, encode
 from libs.domain.engine.turn import Call, Request, Turn
 from libs.domain.rehearsal.model import EVERY, TICK, Consents, Json, Move, Rehearsal, Seen
-from libs.domain.rehearsal.outbox import Outbox
+from libs.domain.rehearsal.outbox import Open, Outbox
 from libs.domain.rehearsal.shelf import Shelf
 from libs.domain.rehearsal.stage import SHOP, Stage
 from libs.domain.scenario import match
@@ -223,12 +223,22 @@ class World:
             request = one.request
             fate = self._fate(request, now, one.reason)
             if fate.until is not None:
-                expiry = request.expires_at + TICK if request.expires_at else fate.until
-                self._outbox.put_back(one, min(fate.until, expiry), fate.because)
-                heapq.heappush(self._queue, (one.not_before, MESSAGES, next(self._number), ""))
+                self._outbox.put_back(one, fate.because)
+                self._put_off(one, fate.until)
             elif fate.end not in ("sent", "webhook"):
                 self._places.pop(request.message, None)
+            held = self._outbox.space(one, now) if fate.end == "sent" else []
             self._deliver(request, fate, now)
+            for later in held:
+                until = self._put_off(later, later.not_before)
+                self._deliver(later.request, Fate("deferred", later.reason, until=until), now)
+
+    def _put_off(self, one: Open, until: datetime) -> datetime:
+        """To a moment, or to when it expires, so that its end is not late."""
+        expires_at = one.request.expires_at
+        one.not_before = min(until, expires_at + TICK) if expires_at else until
+        heapq.heappush(self._queue, (one.not_before, MESSAGES, next(self._number), ""))
+        return one.not_before
 
     def _deliver(self, request: Request, fate: Fate, now: datetime) -> None:
         if fate.end == "sent":

@@ -10,6 +10,7 @@ from libs.contracts.messages import MessageRequested
 from libs.domain import ids
 from services.dispatch import store, tables
 from tests.integration.dispatch.conftest import START, Bench, address, message_id, profile_id, request, until
+from tests.support.mailserver import always
 from tests.support.receiver import receiving
 
 ANNA = profile_id("anna")
@@ -194,3 +195,24 @@ async def test_no_table_is_read_whole(bench: Bench) -> None:
         ):
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *arguments))
             assert "Seq Scan on message" not in plan, plan
+
+
+async def test_a_message_that_was_held_up_by_one_before_it_keeps_its_distance(bench: Bench) -> None:
+    """The gateway is away from ten to three; the second was asked for four hours after the first."""
+    bench.mails.script = always("RCPT", "451 later")
+    first = request("first", profile=ANNA, expires_at=START + timedelta(days=9))
+    run = {"profile": ANNA, "enrolment": first.enrolment, "expires_at": START + timedelta(days=9)}
+    bench.start()
+    await bench.consume(first, to_anna("other"))
+    await bench.reaches("first", "pending", reason="smtp_451")
+    later = START + timedelta(hours=4)
+    await bench.consume(request("second", requested_at=later, **run), request("beside", requested_at=START, **run))
+    await bench.clock.move(timedelta(hours=5))
+    bench.mails.script = lambda _stage, _recipient: None
+    await bench.clock.move(timedelta(hours=1))
+    await bench.reaches("first", "sent")
+    until = START + timedelta(hours=10)
+    await bench.reaches("second", "pending", reason="earlier_message", not_before=until, told=True)
+    assert (await bench.told("second", "deferred"))[0].until == until
+    await bench.clock.move(timedelta(hours=4))
+    await bench.reaches("second", "sent")

@@ -79,6 +79,30 @@ def test_who_leaves_or_begins_anew_gets_it_no_more(restart: str, because: str) -
     assert wrong(rehearse(Stage(prepare(low), prepare(high)), test)) == []
 
 
+def test_what_waits_for_an_earlier_message_keeps_its_distance() -> None:
+    """The first is put off for a day; the second, asked for three hours after it, comes three hours after it."""
+    low = bundle(
+        "  - send: first\n  - wait: 3h\n  - send: second\n", head=HEAD.replace("id: cart", "id: low\npriority: 20")
+    )
+    high = bundle("  - send: second\n", head=HEAD.replace("id: cart", "id: high\npriority: 80"))
+    then = (
+        "  - {at: 2026-03-02T10:00, sent: second, scenario: high}\n"
+        "  - {at: 2026-03-02T10:00, deferred: first, because: cap, until: 2026-03-02T12:00}\n"
+        "  - {at: 2026-03-02T12:00, sent: first, scenario: low}\n"
+    )
+    soon = "  - {at: 2026-03-02T14:00, sent: second, scenario: low}\n  - nothing_more\n"
+    test = read_test(f"{capped('{most: 1, per: 2h}')}when:\n{CART}then:\n{then}{soon}", "x")
+    assert wrong(rehearse(Stage(prepare(low), prepare(high)), test)) == [], "asked for in time, it had not to wait"
+    late = then.replace("2026-03-02T12:00", "2026-03-03T10:00")
+    held = (
+        "  - {at: 2026-03-03T10:00, deferred: second, because: earlier_message, until: 2026-03-03T13:00}\n"
+        "  - {at: 2026-03-03T13:00, deferred: second, because: cap, until: 2026-03-04T10:00}\n"
+        "  - {at: 2026-03-04T10:00, sent: second, scenario: low}\n  - nothing_more\n"
+    )
+    test = read_test(f"{capped(DAILY)}when:\n{CART}then:\n{late}{held}", "x")
+    assert wrong(rehearse(Stage(prepare(low), prepare(high)), test)) == []
+
+
 def test_contracts_go_whatever_is_full() -> None:
     head = HEAD.replace("id: cart", "id: bill").replace("purpose: marketing", "purpose: transactional\nlegal_basis: x")
     bill = bundle("  - send: second\n", head=head)
