@@ -123,7 +123,8 @@ def test_messages_of_one_run_keep_their_order() -> None:
         "  - {at: 2026-03-02T10:00, sent: first, scenario: other}\n"
         "  - {at: 2026-03-02T10:00, deferred: first, because: cap, until: 2026-03-02T12:00}\n"
         "  - {at: 2026-03-02T12:00, sent: first, scenario: run}\n"
-        "  - {at: 2026-03-02T12:00, deferred: second, because: cap, until: 2026-03-02T14:00}\n"
+        "  - {at: 2026-03-02T12:00, deferred: second, because: earlier_message, until: 2026-03-02T13:00}\n"
+        "  - {at: 2026-03-02T13:00, deferred: second, because: cap, until: 2026-03-02T14:00}\n"
         "  - {at: 2026-03-02T14:00, sent: second, scenario: run}\n"
         "  - nothing_more\n",
         "x",
