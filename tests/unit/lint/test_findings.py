@@ -248,8 +248,8 @@ def test_steps(step: str, line: int, severity: str, message: str) -> None:
 
 def test_the_holdout_gets_nothing() -> None:
     arm = "  - split: {name: s, arms: {a: 9, holdout: 1}}\n    a: []\n    holdout:\n      - wait: 1h\n      - {}\n"
-    one(steps(arm.replace("{}", "send: second")), 4, "error", "the arm `holdout` gets nothing")
-    one(steps(arm.replace("{}", "webhook: https://crm.example/x")), 4, "error", "the arm `holdout` gets nothing")
+    one(steps(arm.replace("{}", "send: second")), 3, "error", "the arm `holdout` gets nothing")
+    one(steps(arm.replace("{}", "webhook: https://crm.example/x")), 3, "error", "the arm `holdout` gets nothing")
     assert steps(arm.replace("{}", "tag: held")) == []
 
 
