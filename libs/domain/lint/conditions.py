@@ -110,15 +110,20 @@ def _value(source: Source, at: str, told: tuple[str, str, Any]) -> Iterator[Find
         if wanted not in STATUSES:
             hint = near(str(wanted), STATUSES) or f"one of: {', '.join(STATUSES)}"
             yield source.finding(at, f"{wanted} is no status of a consent", hint)
-    elif name in ("rfm.segment", "rfm.previous") and isinstance(wanted, str) and wanted not in SEGMENT_NAMES:
-        if hint := near(wanted, SEGMENT_NAMES, 0.8):
-            yield source.finding(at, f"{wanted} is no segment of the ready-made map", hint, "warning")
+    elif name in ("rfm.segment", "rfm.previous"):
+        yield from check_ready_made(source, at, wanted)
     elif name in ("product.available", "product.dearer") and not isinstance(wanted, bool):
         yield source.finding(at, f"{name} is `true` or `false`", f"`{{{name}: true}}`")
     elif parts[-1] in NUMBERS and parts[0] in ("event", "cart", "order", "product") and op in ("eq", *ORDERED):
         number = None if isinstance(wanted, bool) else decimal(wanted)
         if number is None:
             yield source.finding(at, f"{name} is a number, and {wanted} is none: this is never true", "", "warning")
+
+
+def check_ready_made(source: Source, at: str, wanted: Any) -> Iterator[Finding]:
+    """The name of an RFM segment, where it looks like one of the ready-made map written wrong."""
+    if isinstance(wanted, str) and wanted not in SEGMENT_NAMES and (hint := near(wanted, SEGMENT_NAMES, 0.8)):
+        yield source.finding(at, f"{wanted} is no segment of the ready-made map", hint, "warning")
 
 
 def _happened(source: Source, path: str, told: Any, place: Place) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from libs.domain.engine.program import HOLDOUT
+from libs.domain.lint.conditions import check_ready_made
 from libs.domain.lint.fields import KEPT_OUT, PROFILE, near, near_miss, shape
 from libs.domain.lint.limits import check_head_limits, check_send_limits, check_webhook
 from libs.domain.lint.text import LONGEST, nodes
@@ -71,10 +72,8 @@ def _trigger(scenario: Scenario, source: Source) -> Iterator[Finding]:
         yield from _date(trigger, source)
     elif isinstance(trigger, model.InactiveTrigger) and not trigger.lasting:
         yield source.finding("trigger/inactive/for", "for must be longer than nothing", "`for: 90d`")
-    elif isinstance(trigger, model.RfmTrigger) and set(trigger.left) & set(trigger.to):
-        both = ", ".join(sorted(set(trigger.left) & set(trigger.to)))
-        message = f"nobody goes from {both} to {both}: only a change is told"
-        yield source.finding("trigger/rfm", message, "name a segment on one side", "warning")
+    elif isinstance(trigger, model.RfmTrigger):
+        yield from _rfm(trigger, source)
     elif isinstance(trigger, model.PriceTrigger) and not trigger.drops.strip("0.% "):
         yield source.finding("trigger/price/drops", "a drop of nothing is no drop", "`drops: 10%`")
 
@@ -89,6 +88,15 @@ def _event(trigger: model.EventTrigger, scenario: Scenario, source: Source) -> I
         if way.event == trigger.event and way.where is None and not narrow:
             message = f"every {way.event} both starts and ends this scenario"
             yield source.finding(f"exit/{index}", message, "add a `where`", "warning")
+
+
+def _rfm(trigger: model.RfmTrigger, source: Source) -> Iterator[Finding]:
+    if both := ", ".join(sorted(set(trigger.left) & set(trigger.to))):
+        message = f"nobody goes from {both} to {both}: only a change is told"
+        yield source.finding("trigger/rfm", message, "name a segment on one side", "warning")
+    for side, segments in (("from", trigger.left), ("to", trigger.to)):
+        for index, segment in enumerate(segments):
+            yield from check_ready_made(source, f"trigger/rfm/{side}/{index}", segment)
 
 
 def _date(trigger: model.DateTrigger, source: Source) -> Iterator[Finding]:

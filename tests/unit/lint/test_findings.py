@@ -84,6 +84,8 @@ def test_every_step_is_accepted(step: str) -> None:
         ("{inactive: {events: [order.placed], for: 0d}}", "error", "for must be longer"),
         ("{inactive: {events: order.palced, for: 9d}}", "error", "no event `order.palced`"),
         ("{rfm: {from: [loyal], to: [loyal, lost]}}", "warning", "nobody goes from loyal to loyal"),
+        ("{rfm: {from: loyl}}", "warning", "loyl is no segment of the ready-made map"),
+        ("{rfm: {from: [our-own], to: [lost, champoin]}}", "warning", "champoin is no segment of the ready-made map"),
         ("{event: cart.updated, where: {key: c-1}}", "error", "no key yet"),
         ("{event: cart.updated, where: {event.cart.id: {eq: key}}}", "error", "no key yet"),
         (
