@@ -13,6 +13,7 @@ from libs.contracts.scenarios import ScenarioPublished, ScenarioState, SegmentPu
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.lint.check import check_bundle, errors
+from libs.domain.scenario.model import Compare, EventTrigger
 from libs.domain.scenario.parse import parse, parse_published
 from libs.domain.scenario.segment import parse_published_segment, parse_segment
 from libs.domain.scenario.source import ScenarioError
@@ -67,6 +68,21 @@ def test_a_form_that_is_refused_today_means_what_it_meant(then: str, now: str) -
     assert errors(check_bundle({"scenario.yaml": then}))
     ours, theirs = (compile_program(made, 1) for made in (parse_published(then), parse(now)))
     assert replace(ours, asking=0, counter="") == replace(theirs, asking=0, counter="")
+
+
+@pytest.mark.parametrize("day", ["today", "today+5d", "now - 2h"])
+def test_a_day_that_moves_was_text_where_no_order_is_asked_of_it(day: str) -> None:
+    for then, op, value in (
+        (day, "eq", day),
+        (f"{{in: {[day]}}}", "in", [day]),
+        (f"{{nin: [x, {day}]}}", "nin", ["x", day]),
+    ):
+        said = text(f"{{event: custom.go, where: {{event.day: {then}}}}}")
+        with pytest.raises(ScenarioError, match="cannot be compared with"):
+            parse(said)
+        trigger = parse_published(said).trigger
+        assert isinstance(trigger, EventTrigger)
+        assert trigger.where == Compare(path="event.day", op=op, value=value)
 
 
 @pytest.mark.parametrize(
