@@ -11,11 +11,13 @@ from libs.domain.money import decimal
 from libs.domain.rfm.model import SEGMENTS
 from libs.domain.scenario.conditions import SENT
 from libs.domain.scenario.durations import duration
+from libs.domain.scenario.parse import CHANNELS
 from libs.domain.scenario.source import Finding, Severity, Source
 
 SEGMENT_NAMES = tuple(line.segment for line in SEGMENTS)
 SEVERAL = ("in", "nin")
 ORDERED = ("gt", "gte", "lt", "lte")
+WITHOUT_PURPOSE = ("profile.consents", *(f"profile.consents.{channel}" for channel in CHANNELS))
 OF_LISTS = ("contains", *SEVERAL, "exists")
 
 
@@ -81,6 +83,10 @@ def _compared(source: Source, at: str, told: tuple[str, str, Any], place: Place)
     elif op == "exists":
         if not isinstance(wanted, bool):
             yield source.finding(at, "exists is `true` or `false`", f"`{{{name}: {{exists: true}}}}`")
+    elif name in WITHOUT_PURPOSE and op != "contains":
+        message = f"{name} is no status: each purpose has one of its own"
+        channel = name.split(".")[2] if name.count(".") == 2 else "email"
+        yield source.finding(at, message, f"`profile.consents.{channel}.marketing`")
     elif wanted is None:
         yield source.finding(at, f"{name} is compared with nothing", f"`{{{name}: {{exists: false}}}}` asks for that")
     elif isinstance(wanted, dict):
