@@ -293,6 +293,24 @@ def test_variables_with_nothing_to_say_of(variable: str) -> None:
     assert check_bundle(bundle(mail=MAIL.replace("profile.first_name", variable))) == []
 
 
+@pytest.mark.parametrize("used", ["{{ product.price }}", "{% if product %}one{% endif %}"])
+def test_a_product_in_a_message_where_no_trigger_tells_of_one(used: str) -> None:
+    mail = MAIL.replace("{{ profile.first_name }}", used)
+    found = check_bundle(bundle(mail=mail))
+    assert [(one.file, one.line, one.severity) for one in found] == [("messages/first.email.mjml", 8, "error")]
+    assert "of the product that a trigger tells of, and there is none here" in found[0].message
+    subject = check_bundle(bundle(mail=MAIL.replace("Your cart", f'"{used}"')))
+    assert [(one.line, one.severity) for one in subject] == [(2, "error")]
+    for trigger in ("event: wishlist.added", "event: custom.seen", "stock: back", "price: {drops: 10%}"):
+        head = BARE.replace("event: cart.updated", trigger)
+        assert check_bundle(bundle(head=head, mail=mail)) == [], trigger
+
+
+def test_a_line_of_a_cart_that_is_called_product() -> None:
+    used = "{% for product in cart.items %}{{ product.price }}{% endfor %}"
+    assert check_bundle(bundle(mail=MAIL.replace("{{ profile.first_name }}", used))) == []
+
+
 def test_what_a_look_at_the_past_costs() -> None:
     asked = "{happened: {event: order.placed, where: {event.order.value: {gte: 5}}, within: 30d}}"
     found = check_bundle(bundle(STEPS + f"    if: {asked}\n"))
