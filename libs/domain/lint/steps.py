@@ -100,15 +100,19 @@ def _rfm(trigger: model.RfmTrigger, source: Source) -> Iterator[Finding]:
 
 
 def _date(trigger: model.DateTrigger, source: Source) -> Iterator[Finding]:
-    told = source.value["trigger"]
-    if "before" in told and "after" in told:
-        yield source.finding("trigger/after", "a date is met before it or after it, not both", "keep one of them")
+    yield from _sides("trigger", source)
     if trigger.late is not None and not trigger.late:
         message = "late must be longer than nothing: no call comes at the very moment"
         yield source.finding("trigger/late", message, "`late: 1d`")
     for name, length in (("before", trigger.before), ("after", trigger.after)):
         if trigger.every and length is not None and length > YEAR:
             yield source.finding(f"trigger/{name}", "what comes every year is never that far away", "up to 365d")
+
+
+def _sides(path: str, source: Source) -> Iterator[Finding]:
+    """`before` and `after` of one date."""
+    if f"{path}/before" in source.positions and f"{path}/after" in source.positions:
+        yield source.finding(f"{path}/after", "a date is met before it or after it, not both", "keep one of them")
 
 
 def _head(scenario: Scenario, source: Source) -> Iterator[Finding]:
@@ -152,6 +156,8 @@ def _step(step: Step, source: Source) -> Iterator[Finding]:
         yield from _send(step, source)
     elif isinstance(step, Until):
         yield from _until(step, source)
+    elif isinstance(step, model.Wait):
+        yield from _sides(f"{step.path}/wait", source)
     elif isinstance(step, model.Split):
         yield from _split(step, source)
     elif isinstance(step, Act):

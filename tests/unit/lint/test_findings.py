@@ -252,6 +252,8 @@ def test_a_key_where_no_event_is(trigger: str) -> None:
         ("  - webhook: {url: 'https://10.0.0.7/x'}\n", 1, "warning", "private address"),
         ("  - webhook: {url: 'http://127.0.0.1:8000/x'}\n", 1, "warning", "local mode only"),
         ("  - webhook: {url: 'https://crm.example/x', nme: a}\n", 1, "error", "nme is not known here"),
+        ("  - wait: {until: event.d, before: 1d, after: 3d}\n", 1, "error", "before it or after it, not both"),
+        ("  - wait: {until: event.d, before: 1mo, after: 3d}\n", 1, "error", "before it or after it, not both"),
         ("  - wait: {until: cart.value}\n", 1, "error", "cart.value is no date"),
         ("  - wait: {until: event.appointment.at}\n", 1, "warning", "no cart.updated has `appointment`"),
     ],

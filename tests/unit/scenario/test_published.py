@@ -1,7 +1,7 @@
 """I8: what was published stays what it was, also where the language has become stricter since."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from libs.contracts.scenarios import ScenarioPublished, ScenarioState, SegmentPu
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.lint.check import check_bundle, errors
-from libs.domain.scenario.model import Compare, EventTrigger
+from libs.domain.scenario.model import Compare, EventTrigger, Wait
 from libs.domain.scenario.parse import parse, parse_published
 from libs.domain.scenario.segment import parse_published_segment, parse_segment
 from libs.domain.scenario.source import ScenarioError
@@ -103,6 +103,14 @@ def test_what_no_version_of_this_reader_has_taken_is_left_to_those_who_know_it(n
     with pytest.raises(ScenarioError) as raised:
         parse_published(newer)
     assert raised.value.findings
+
+
+def test_a_wait_before_and_after_a_date_goes_on_as_the_difference_of_the_two() -> None:
+    said = text(steps="[{wait: {until: event.d, before: 1d, after: 3d}}, {send: it}]")
+    assert any("not both" in one.message for one in errors(check_bundle({"scenario.yaml": said})))
+    step = parse_published(said).steps[0]
+    assert isinstance(step, Wait)
+    assert (step.before, step.after) == (timedelta(days=1), timedelta(days=3))
 
 
 @pytest.mark.parametrize("now", [now for _, now in THEN_AND_NOW])
