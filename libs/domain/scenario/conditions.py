@@ -143,6 +143,12 @@ class ConditionReader:
             self.once(path, "this must name an event", "for example `order.placed`")
         return text
 
+    def said(self, path: str, value: dict[str, Any], name: str) -> Any:
+        """What stands under `name`, None where it is not there. A name with nothing under it was once passed over."""
+        if name in value and value[name] is None:
+            self.once(f"{path}/{name}".lstrip("/"), f"{name} says nothing", "leave it out, or say something")
+        return value.get(name)
+
     def optional(self, path: str, value: dict[str, Any], name: str) -> Condition | None:
         """The condition under `name`, None where there is none. One that is there and says nothing is an error."""
         if value.get(name):
@@ -217,13 +223,13 @@ class ConditionReader:
             event=self.event_type(f"{path}/event", told["event"]),
             where=self.optional(path, told, "where"),
             since=self._since(path, told),
-            times=self._times(f"{path}/times", told.get("times")),
+            times=self._times(f"{path}/times", self.said(path, told, "times")),
         )
 
     def _since(self, path: str, told: dict[str, Any]) -> Since:
         if "within" in told:
             return Since(within=self.duration(f"{path}/within", told["within"]))
-        since = told.get("since")
+        since = self.said(path, told, "since")
         if since is None:
             return Since()
         if since == "enrolled":

@@ -82,18 +82,19 @@ class _Reader(TriggerReader):
         if id and not IDENTIFIER.fullmatch(id):
             self.error("id", f"{id} is not an id", "use lower-case letters, digits and hyphens, up to 64")
         trigger = self.trigger(value.get("trigger"))
+        key, window = self.said("", value, "key"), self.said("", value, "window")
         scenario = Scenario(
             id=id,
             name=self.text("name", value.get("name")),
             purpose=self.text("purpose", value.get("purpose")),
             legal_basis=value.get("legal_basis"),
             trigger=trigger or EventTrigger(event=""),
-            key=self.path("key", value["key"]) if value.get("key") is not None else None,
-            again=self.again(value.get("again")),
+            key=self.path("key", key) if key is not None else None,
+            again=self.again(self.said("", value, "again")),
             restart=self.boolean("restart", value.get("restart", False)),
-            exits=tuple(self.exits(value.get("exit") or [])),
+            exits=tuple(self.exits(self.said("", value, "exit") or [])),
             priority=self.integer("priority", value.get("priority", 50)),
-            window=self.window(value["window"]) if value.get("window") is not None else None,
+            window=self.window(window) if window is not None else None,
             steps=self.steps("steps", value.get("steps") or []),
         )
         return None if self.refused else scenario
@@ -279,7 +280,7 @@ class _Reader(TriggerReader):
         return Until(
             path=path,
             event=self.event_type(f"{path}/until/event", told["event"]),
-            of=self.text(f"{path}/until/of", told.get("of")) or None,
+            of=self.text(f"{path}/until/of", self.said(f"{path}/until", told, "of")) or None,
             where=self.optional(f"{path}/until", told, "where"),
             within=self.duration(f"{path}/within", value["within"]),
             then=self.steps(f"{path}/then", value.get("then") or []),

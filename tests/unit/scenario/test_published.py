@@ -54,6 +54,19 @@ THEN_AND_NOW = [
         text(steps="[{split: {name: x, arms: {a: 1, b: 1}, seed: 7}, a: [{send: it}]}]"),
         text(steps="[{split: {name: x, arms: {a: 1, b: 1}}, a: [{send: it}]}]"),
     ),
+    (text(more="exit:"), text()),
+    (text(more="again:"), text()),
+    (text(more="window:"), text()),
+    (text().replace("key: event.cart.id", "key:"), text().replace("key: event.cart.id", "")),
+    (text("{date: profile.birthday, every: }"), text("{date: profile.birthday}")),
+    (
+        text(steps="[{send: it}, {until: {event: message.clicked, of: }, within: 1h, then: [exit]}, {send: b}]"),
+        text(steps="[{send: it}, {until: {event: message.clicked}, within: 1h, then: [exit]}, {send: b}]"),
+    ),
+    (
+        text("{event: custom.go, where: {happened: {event: custom.a, since: , times: }}}"),
+        text("{event: custom.go, where: {happened: {event: custom.a}}}"),
+    ),
     (
         text(steps="[{until: {event: custom.a, where: {}}, within: 1h, then: [{send: it}]}]"),
         text(steps="[{until: {event: custom.a}, within: 1h, then: [{send: it}]}]"),
