@@ -156,6 +156,9 @@ def _step(step: Step, source: Source) -> Iterator[Finding]:
         yield from _send(step, source)
     elif isinstance(step, Until):
         yield from _until(step, source)
+    elif isinstance(step, model.If) and not step.then and not step.otherwise:
+        hint = "add `then:` or `else:`, or leave it out"
+        yield source.finding(f"{step.path}/if", "nothing follows from this `if`", hint, "warning")
     elif isinstance(step, model.Wait):
         yield from _sides(f"{step.path}/wait", source)
     elif isinstance(step, model.Split):

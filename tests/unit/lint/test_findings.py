@@ -232,6 +232,8 @@ def test_a_key_where_no_event_is(trigger: str) -> None:
         ("  - until: {event: message.clicked, of: first}\n    within: 0h\n", 2, "error", "within must be longer"),
         ("  - until: {event: order.placed, of: first}\n    within: 1h\n", 1, "error", "is of no message"),
         ("  - until: {event: message.clicked, of: frist}\n    within: 1h\n", 1, "error", "no step sends `frist`"),
+        ("  - if: {cart.value: 1}\n", 1, "warning", "nothing follows from this `if`"),
+        ("  - if: {cart.value: 1}\n    then: []\n    else:\n", 1, "warning", "nothing follows from this `if`"),
         ("  - split: {name: s, arms: {a: 0, b: 1}}\n    a: []\n    b: []\n", 1, "warning", "nobody draws a"),
         ("  - split: {name: s, arms: {a: 0, b: 0}}\n    a: []\n    b: []\n", 1, "error", "shares are numbers"),
         ("  - split: {name: s, arms: {a: -1, b: 3}}\n    a: []\n    b: []\n", 1, "error", "shares are numbers"),
