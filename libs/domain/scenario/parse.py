@@ -293,11 +293,22 @@ class _Reader(TriggerReader):
             self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
             return None
         self.known(f"{path}/split", told, ("name", "arms"), told)
-        arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
+        arms = self._arms(f"{path}/split/arms", told["arms"])
         self.known(path, value, ("split", *arms))
         if not told.get("name"):
             self.error(f"{path}/split", "a split has a name, by which lots are drawn", "`split: {name: subject, …}`")
-        if not arms or min(arms.values()) < 0 or not sum(arms.values()):
-            self.error(f"{path}/split/arms", "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
         steps = {arm: self.steps(f"{path}/{arm}", value[arm]) for arm in arms if arm in value}
         return Split(path=path, name=str(told.get("name") or ""), arms=arms, steps=steps)
+
+    def _arms(self, path: str, told: dict[str, Any]) -> dict[str, int]:
+        arms: dict[str, int] = {}
+        for arm, share in told.items():
+            if isinstance(share, bool) or not isinstance(share, int):
+                hint = "`arms: {a: 1, holdout: 199}`: they need not come to 100"
+                wrong = f"{arm} has no share" if share is None else f"a share is a whole number, and {share} is none"
+                self.error(f"{path}/{arm}", wrong, hint)
+                return dict.fromkeys(told, 1)
+            arms[arm] = share
+        if not arms or min(arms.values()) < 0 or not sum(arms.values()):
+            self.error(path, "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
+        return arms
