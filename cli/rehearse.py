@@ -101,7 +101,7 @@ class Player:
         scenario = self._folder.name
         text = read_text(file)
         try:
-            read = read_test(text, str(file), canonical)
+            read = read_test(text, str(file), canonical, self._is_beside)
         except ScenarioError as error:
             if only is not None and only not in file.name:
                 return None
@@ -122,6 +122,9 @@ class Player:
             text=outcome.text() if findings else [],
             shown=outcome.shown(),
         )
+
+    def _is_beside(self, id: str) -> bool:
+        return (self._folder.parent / id / "scenario.yaml").is_file()
 
     def _prepare_segments(self) -> None:
         """Those beside the folder of scenarios, up to where a scenario of a group has it."""

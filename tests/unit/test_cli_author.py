@@ -69,6 +69,17 @@ def test_tests_by_name_and_as_json(copy: Path, capsys: pytest.CaptureFixture[str
     assert row["failures"][0].keys() == {"file", "line", "column", "path", "message", "hint", "severity"}
 
 
+def test_a_scenario_that_is_not_beside_is_told_where_it_is_named(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = copy / "tests" / "beside.yaml"
+    file.write_text("name: x\nwith:\n  - cart\n  - nix\ngiven: {at: 2026-03-02T10:00}\nthen: [nothing_more]\n")
+    assert run(["scenario", "test", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{file}:4:5 there is no scenario nix beside this one (its folder's name)\n" in out
+    assert "no scenario.yaml" not in out
+
+
 def test_a_test_that_cannot_be_read_fails(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = copy / "tests" / "wrong.yaml"
     file.write_text("name: x\nwhen:\n  - {at: 2026-03-02T10:00, event: cart.updated, data: {cart: {}}}\nthen: [soon]\n")

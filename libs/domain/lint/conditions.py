@@ -11,11 +11,13 @@ from libs.domain.money import decimal
 from libs.domain.rfm.model import SEGMENTS
 from libs.domain.scenario.conditions import SENT
 from libs.domain.scenario.durations import duration
+from libs.domain.scenario.parse import CHANNELS
 from libs.domain.scenario.source import Finding, Severity, Source
 
 SEGMENT_NAMES = tuple(line.segment for line in SEGMENTS)
 SEVERAL = ("in", "nin")
 ORDERED = ("gt", "gte", "lt", "lte")
+WITHOUT_PURPOSE = ("profile.consents", *(f"profile.consents.{channel}" for channel in CHANNELS))
 OF_LISTS = ("contains", *SEVERAL, "exists")
 
 
@@ -81,6 +83,10 @@ def _compared(source: Source, at: str, told: tuple[str, str, Any], place: Place)
     elif op == "exists":
         if not isinstance(wanted, bool):
             yield source.finding(at, "exists is `true` or `false`", f"`{{{name}: {{exists: true}}}}`")
+    elif name in WITHOUT_PURPOSE and op != "contains":
+        message = f"{name} is no status: each purpose has one of its own"
+        channel = name.split(".")[2] if name.count(".") == 2 else "email"
+        yield source.finding(at, message, f"`profile.consents.{channel}.marketing`")
     elif wanted is None:
         yield source.finding(at, f"{name} is compared with nothing", f"`{{{name}: {{exists: false}}}}` asks for that")
     elif isinstance(wanted, dict):
@@ -110,15 +116,20 @@ def _value(source: Source, at: str, told: tuple[str, str, Any]) -> Iterator[Find
         if wanted not in STATUSES:
             hint = near(str(wanted), STATUSES) or f"one of: {', '.join(STATUSES)}"
             yield source.finding(at, f"{wanted} is no status of a consent", hint)
-    elif name in ("rfm.segment", "rfm.previous") and isinstance(wanted, str) and wanted not in SEGMENT_NAMES:
-        if hint := near(wanted, SEGMENT_NAMES, 0.8):
-            yield source.finding(at, f"{wanted} is no segment of the ready-made map", hint, "warning")
+    elif name in ("rfm.segment", "rfm.previous"):
+        yield from check_ready_made(source, at, wanted)
     elif name in ("product.available", "product.dearer") and not isinstance(wanted, bool):
         yield source.finding(at, f"{name} is `true` or `false`", f"`{{{name}: true}}`")
     elif parts[-1] in NUMBERS and parts[0] in ("event", "cart", "order", "product") and op in ("eq", *ORDERED):
         number = None if isinstance(wanted, bool) else decimal(wanted)
         if number is None:
             yield source.finding(at, f"{name} is a number, and {wanted} is none: this is never true", "", "warning")
+
+
+def check_ready_made(source: Source, at: str, wanted: Any) -> Iterator[Finding]:
+    """The name of an RFM segment, where it looks like one of the ready-made map written wrong."""
+    if isinstance(wanted, str) and wanted not in SEGMENT_NAMES and (hint := near(wanted, SEGMENT_NAMES, 0.8)):
+        yield source.finding(at, f"{wanted} is no segment of the ready-made map", hint, "warning")
 
 
 def _happened(source: Source, path: str, told: Any, place: Place) -> Iterator[Finding]:

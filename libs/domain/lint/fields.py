@@ -158,6 +158,11 @@ def shape_of(value: Any) -> Shape:
     return trigger_shape(value.get("trigger")) if isinstance(value, Mapping) else ANY
 
 
+def has_product(event: Shape) -> bool:
+    """Whether a run that such an event began has a product to ask for."""
+    return event.open or "product" in event.fields
+
+
 def look(path: str, event: Shape) -> Word | None:
     """What there is to say of a dotted path, where `event.` means an event of this shape."""
     root, *rest = path.split(".")

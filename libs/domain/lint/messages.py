@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from libs.domain.lint.fields import Shape, look, near
+from libs.domain.lint.fields import Shape, has_product, look, near
 from libs.domain.lint.limits import READY_CHANNELS
 from libs.domain.lint.steps import sends
 from libs.domain.scenario.model import Scenario
@@ -193,6 +193,9 @@ def _template(file: str, template: str, first: int, event: Shape) -> Iterator[Fi
             yield _at(file, line, f"{name} is not known", near(root, ROOTS) or f"one of: {', '.join(ROOTS)}")
         elif root in NOT_YET:
             yield _at(file, line, f"{name} is empty: {root} is not available in this version", "", "warning")
+        elif root == "product" and not has_product(event):
+            message = f"{name} is of the product that a trigger tells of, and there is none here: it is empty"
+            yield _at(file, line, message, "the lines of a cart are `cart.items`, of an order `order.items`")
         elif root in OF_RUN and (word := look(name, event)):
             yield _at(file, line, word[1], word[2], word[0])
 

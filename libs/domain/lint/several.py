@@ -1,5 +1,8 @@
-"""Lint of several scenarios together: one id twice, and rings in which what one does starts the next for ever."""
+"""Lint of scenarios and their folders together: ids that are not the folder's, or are there twice, and rings in which
+what one does starts the next for ever.
+"""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +15,9 @@ from libs.domain.scenario.source import Finding, Source
 
 MOST = 1_000
 """Rings beyond that are not told one by one."""
+FOLDERS = re.compile(r"[\\/]")
+NO_NAMES = ("", ".", "..")
+"""What a scenario's folder may be called where nobody knows its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ def check_together(known: Sequence[Known]) -> list[tuple[str, Finding]]:
     """Findings by folder."""
     by_id = {one.scenario.id: one for one in reversed(known)}
     rings = ((by_id[ring[0].by].folder, _told(ring, by_id)) for ring in _unhindered(by_id))
-    return [*_twice(known), *rings]
+    return [*_ids(known), *rings]
 
 
 def check_among(new: Known, published: Iterable[Known]) -> list[Finding]:
@@ -68,13 +74,16 @@ def _told(ring: tuple[Edge, ...], by_id: Mapping[str, Known]) -> Finding:
     return finding if endless else replace(finding, severity="warning")
 
 
-def _twice(known: Sequence[Known]) -> Iterator[tuple[str, Finding]]:
+def _ids(known: Sequence[Known]) -> Iterator[tuple[str, Finding]]:
     first: dict[str, str] = {}
     for one in known:
         folder = first.setdefault(one.scenario.id, one.folder)
         if folder != one.folder:
             message = f"{one.scenario.id} is the id of {folder} too: the one published last would be its next version"
             yield one.folder, one.source.finding("id", message, "give it an id of its own")
+        elif (name := FOLDERS.split(one.folder)[-1]) not in (*NO_NAMES, one.scenario.id):
+            message = f"the id is also the folder's name, and this folder is called {name}"
+            yield one.folder, one.source.finding("id", message, "rename one of the two", "warning")
 
 
 def _edges(one: Known, known: Mapping[str, Known]) -> Iterator[Edge]:

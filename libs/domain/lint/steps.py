@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from libs.domain.engine.program import HOLDOUT
+from libs.domain.lint.conditions import check_ready_made
 from libs.domain.lint.fields import KEPT_OUT, PROFILE, near, near_miss, shape
 from libs.domain.lint.limits import check_head_limits, check_send_limits, check_webhook
 from libs.domain.lint.text import LONGEST, nodes
@@ -71,10 +72,8 @@ def _trigger(scenario: Scenario, source: Source) -> Iterator[Finding]:
         yield from _date(trigger, source)
     elif isinstance(trigger, model.InactiveTrigger) and not trigger.lasting:
         yield source.finding("trigger/inactive/for", "for must be longer than nothing", "`for: 90d`")
-    elif isinstance(trigger, model.RfmTrigger) and set(trigger.left) & set(trigger.to):
-        both = ", ".join(sorted(set(trigger.left) & set(trigger.to)))
-        message = f"nobody goes from {both} to {both}: only a change is told"
-        yield source.finding("trigger/rfm", message, "name a segment on one side", "warning")
+    elif isinstance(trigger, model.RfmTrigger):
+        yield from _rfm(trigger, source)
     elif isinstance(trigger, model.PriceTrigger) and not trigger.drops.strip("0.% "):
         yield source.finding("trigger/price/drops", "a drop of nothing is no drop", "`drops: 10%`")
 
@@ -91,16 +90,29 @@ def _event(trigger: model.EventTrigger, scenario: Scenario, source: Source) -> I
             yield source.finding(f"exit/{index}", message, "add a `where`", "warning")
 
 
+def _rfm(trigger: model.RfmTrigger, source: Source) -> Iterator[Finding]:
+    if both := ", ".join(sorted(set(trigger.left) & set(trigger.to))):
+        message = f"nobody goes from {both} to {both}: only a change is told"
+        yield source.finding("trigger/rfm", message, "name a segment on one side", "warning")
+    for side, segments in (("from", trigger.left), ("to", trigger.to)):
+        for index, segment in enumerate(segments):
+            yield from check_ready_made(source, f"trigger/rfm/{side}/{index}", segment)
+
+
 def _date(trigger: model.DateTrigger, source: Source) -> Iterator[Finding]:
-    told = source.value["trigger"]
-    if "before" in told and "after" in told:
-        yield source.finding("trigger/after", "a date is met before it or after it, not both", "keep one of them")
+    yield from _sides("trigger", source)
     if trigger.late is not None and not trigger.late:
         message = "late must be longer than nothing: no call comes at the very moment"
         yield source.finding("trigger/late", message, "`late: 1d`")
     for name, length in (("before", trigger.before), ("after", trigger.after)):
         if trigger.every and length is not None and length > YEAR:
             yield source.finding(f"trigger/{name}", "what comes every year is never that far away", "up to 365d")
+
+
+def _sides(path: str, source: Source) -> Iterator[Finding]:
+    """`before` and `after` of one date."""
+    if f"{path}/before" in source.positions and f"{path}/after" in source.positions:
+        yield source.finding(f"{path}/after", "a date is met before it or after it, not both", "keep one of them")
 
 
 def _head(scenario: Scenario, source: Source) -> Iterator[Finding]:
@@ -144,6 +156,11 @@ def _step(step: Step, source: Source) -> Iterator[Finding]:
         yield from _send(step, source)
     elif isinstance(step, Until):
         yield from _until(step, source)
+    elif isinstance(step, model.If) and not step.then and not step.otherwise:
+        hint = "add `then:` or `else:`, or leave it out"
+        yield source.finding(f"{step.path}/if", "nothing follows from this `if`", hint, "warning")
+    elif isinstance(step, model.Wait):
+        yield from _sides(f"{step.path}/wait", source)
     elif isinstance(step, model.Split):
         yield from _split(step, source)
     elif isinstance(step, Act):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.domain.lint.conditions import Place, check_condition
-from libs.domain.lint.fields import look, no_date, no_event, shape, trigger_shape
+from libs.domain.lint.fields import has_product, look, no_date, no_event, shape, trigger_shape
 from libs.domain.scenario.durations import clock, duration
 from libs.domain.scenario.source import Finding, Source
 from libs.domain.vocabulary import is_event_type
@@ -62,8 +62,8 @@ def _head(source: Source, value: Json) -> Iterator[Finding]:
     """Conditions and paths, where `event.` means what: the trigger's event, or the one that is named beside."""
     trigger = value.get("trigger")
     event = trigger_shape(trigger)
-    product = event.open or "product" in event.fields
-    place = Place(event=event, running=True, keyed=isinstance(value.get("key"), str), product=product)
+    keyed = isinstance(value.get("key"), str)
+    place = Place(event=event, running=True, keyed=keyed, product=has_product(event))
     if isinstance(trigger, dict):
         entering = replace(place, running=False, entering=True)
         yield from check_condition(source, "trigger/where", trigger.get("where"), entering)

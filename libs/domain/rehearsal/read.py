@@ -50,9 +50,16 @@ def as_is(_type: str, data: Json) -> Json:
     return data
 
 
-def read_test(text: str, file: str, canonical: Canonical = as_is) -> Rehearsal:
+def anything(_id: str) -> bool:
+    """Whether there is a scenario of this id beside, where nobody looks."""
+    return True
+
+
+def read_test(
+    text: str, file: str, canonical: Canonical = as_is, is_beside: Callable[[str], bool] = anything
+) -> Rehearsal:
     """The test that `text` says; raises `ScenarioError` with every finding."""
-    reader = _Reader(read(text, file), canonical)
+    reader = _Reader(read(text, file), canonical, is_beside)
     test = reader.test()
     if reader.findings or test is None:
         raise ScenarioError(sorted(reader.findings, key=lambda one: (one.line, one.column)))
@@ -60,9 +67,10 @@ def read_test(text: str, file: str, canonical: Canonical = as_is) -> Rehearsal:
 
 
 class _Reader(ExpectReader):
-    def __init__(self, source: Source, canonical: Canonical) -> None:
+    def __init__(self, source: Source, canonical: Canonical, is_beside: Callable[[str], bool]) -> None:
         super().__init__(source)
         self.canonical = canonical
+        self.is_beside = is_beside
 
     def test(self) -> Rehearsal | None:
         """The whole file; None when it is beyond reading."""
@@ -89,6 +97,8 @@ class _Reader(ExpectReader):
         for index, id in enumerate(beside):
             if not IDENTIFIER.fullmatch(id):
                 self.error(f"with/{index}", "this is no scenario's id", "the id of a scenario in the folder beside")
+            elif not self.is_beside(id):
+                self.error(f"with/{index}", f"there is no scenario {id} beside this one", "its folder's name")
         if begun is None or self.findings:
             return None
         return Rehearsal(

@@ -28,6 +28,8 @@ NO_CONDITION = ("a condition is a mapping", "`{event.cart.value: {gte: 50}}`")
 MOVING = ("gt", "gte", "lt", "lte")
 """Operators whose value may be `now` or `today`, with a length of time added or taken away."""
 MEANT = re.compile(r"(now|today)\s*[+-].*")
+AS_TEXT = re.compile(r"(now|today)(\s*[+-]\s*\d.*)?")
+HOW_DATES_MOVE = "`{lt: today+30d}`, `{gte: now-2h}`: with gt, gte, lt or lte, `today` in days, weeks, months, years"
 SENT = re.compile(r"sent\(([A-Za-z0-9_-]+)\)")
 
 
@@ -141,6 +143,12 @@ class ConditionReader:
             self.once(path, "this must name an event", "for example `order.placed`")
         return text
 
+    def said(self, path: str, value: dict[str, Any], name: str) -> Any:
+        """What stands under `name`, None where it is not there. A name with nothing under it was once passed over."""
+        if name in value and value[name] is None:
+            self.once(f"{path}/{name}".lstrip("/"), f"{name} says nothing", "leave it out, or say something")
+        return value.get(name)
+
     def optional(self, path: str, value: dict[str, Any], name: str) -> Condition | None:
         """The condition under `name`, None where there is none. One that is there and says nothing is an error."""
         if value.get(name):
@@ -177,6 +185,7 @@ class ConditionReader:
             return self._happened(path, told)
         self.path(path, name)
         if not isinstance(told, dict):
+            self._unmoved(path, told)
             return _compare(name, "eq", told)
         self.known(path, told, OPERATORS)
         self._moving(path, told)
@@ -195,10 +204,15 @@ class ConditionReader:
         """`now+…` and `today+…` whose length of time cannot be read, or that stand where they mean nothing."""
         for op, wanted in told.items():
             if isinstance(wanted, str) and MEANT.fullmatch(wanted.strip()) and not (op in MOVING and relative(wanted)):
-                hint = (
-                    "`{lt: today+30d}`, `{gte: now-2h}`: with gt, gte, lt or lte, `today` in days, weeks, months, years"
-                )
-                self.error(f"{path}/{op}", f"{wanted} cannot be compared with", hint)
+                self.error(f"{path}/{op}", f"{wanted} cannot be compared with", HOW_DATES_MOVE)
+            elif op in ("eq", "ne", "in", "nin"):
+                self._unmoved(f"{path}/{op}", wanted)
+
+    def _unmoved(self, path: str, wanted: Any) -> None:
+        """`today` where it is text like any other, which no date is equal to. It was taken once."""
+        for one in wanted if isinstance(wanted, list) else [wanted]:
+            if isinstance(one, str) and AS_TEXT.fullmatch(one.strip()):
+                self.once(path, f"{one} cannot be compared with", HOW_DATES_MOVE)
 
     def _happened(self, path: str, told: Any) -> Condition | None:
         if not isinstance(told, dict) or "event" not in told:
@@ -209,13 +223,13 @@ class ConditionReader:
             event=self.event_type(f"{path}/event", told["event"]),
             where=self.optional(path, told, "where"),
             since=self._since(path, told),
-            times=self._times(f"{path}/times", told.get("times")),
+            times=self._times(f"{path}/times", self.said(path, told, "times")),
         )
 
     def _since(self, path: str, told: dict[str, Any]) -> Since:
         if "within" in told:
             return Since(within=self.duration(f"{path}/within", told["within"]))
-        since = told.get("since")
+        since = self.said(path, told, "since")
         if since is None:
             return Since()
         if since == "enrolled":

@@ -82,18 +82,19 @@ class _Reader(TriggerReader):
         if id and not IDENTIFIER.fullmatch(id):
             self.error("id", f"{id} is not an id", "use lower-case letters, digits and hyphens, up to 64")
         trigger = self.trigger(value.get("trigger"))
+        key, window = self.said("", value, "key"), self.said("", value, "window")
         scenario = Scenario(
             id=id,
             name=self.text("name", value.get("name")),
             purpose=self.text("purpose", value.get("purpose")),
             legal_basis=value.get("legal_basis"),
             trigger=trigger or EventTrigger(event=""),
-            key=self.path("key", value["key"]) if value.get("key") is not None else None,
-            again=self.again(value.get("again")),
+            key=self.path("key", key) if key is not None else None,
+            again=self.again(self.said("", value, "again")),
             restart=self.boolean("restart", value.get("restart", False)),
-            exits=tuple(self.exits(value.get("exit") or [])),
+            exits=tuple(self.exits(self.said("", value, "exit") or [])),
             priority=self.integer("priority", value.get("priority", 50)),
-            window=self.window(value["window"]) if value.get("window") is not None else None,
+            window=self.window(window) if window is not None else None,
             steps=self.steps("steps", value.get("steps") or []),
         )
         return None if self.refused else scenario
@@ -272,7 +273,7 @@ class _Reader(TriggerReader):
         return Until(
             path=path,
             event=self.event_type(f"{path}/until/event", told["event"]),
-            of=self.text(f"{path}/until/of", told.get("of")) or None,
+            of=self.text(f"{path}/until/of", self.said(f"{path}/until", told, "of")) or None,
             where=self.optional(f"{path}/until", told, "where"),
             within=self.duration(f"{path}/within", value["within"]),
             then=self.steps(f"{path}/then", value.get("then") or []),
@@ -285,11 +286,22 @@ class _Reader(TriggerReader):
             self.error(path, "split needs `name` and `arms`", "`split: {name: subject, arms: {a: 50, b: 50}}`")
             return None
         self.known(f"{path}/split", told, ("name", "arms"), told)
-        arms = {str(arm): self.integer(f"{path}/split/arms/{arm}", share) for arm, share in told["arms"].items()}
+        arms = self._arms(f"{path}/split/arms", told["arms"])
         self.known(path, value, ("split", *arms))
         if not told.get("name"):
             self.error(f"{path}/split", "a split has a name, by which lots are drawn", "`split: {name: subject, …}`")
-        if not arms or min(arms.values()) < 0 or not sum(arms.values()):
-            self.error(f"{path}/split/arms", "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
         steps = {arm: self.steps(f"{path}/{arm}", value[arm]) for arm in arms if arm in value}
         return Split(path=path, name=str(told.get("name") or ""), arms=arms, steps=steps)
+
+    def _arms(self, path: str, told: dict[str, Any]) -> dict[str, int]:
+        arms: dict[str, int] = {}
+        for arm, share in told.items():
+            if isinstance(share, bool) or not isinstance(share, int):
+                hint = "`arms: {a: 1, holdout: 199}`: they need not come to 100"
+                wrong = f"{arm} has no share" if share is None else f"a share is a whole number, and {share} is none"
+                self.error(f"{path}/{arm}", wrong, hint)
+                return dict.fromkeys(told, 1)
+            arms[arm] = share
+        if not arms or min(arms.values()) < 0 or not sum(arms.values()):
+            self.error(path, "shares are numbers above nothing", "`arms: {a: 50, b: 50}`")
+        return arms

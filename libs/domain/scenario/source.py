@@ -41,7 +41,10 @@ class ScenarioError(ValueError):
 
 @dataclass(kw_only=True)
 class Source:
-    """A file as read. `positions` maps a node's path (`steps/0/wait`) to line and column."""
+    """A file as read. `positions` maps a node's path (`steps/0/wait`) to line and column.
+
+    What begins on another line than its key, or is empty, stands where its key stands.
+    """
 
     file: str
     value: Any = None
@@ -99,6 +102,8 @@ def _plain(source: Source, node: Node, path: str, seen: set[int], depth: int) ->
             source.positions[below] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             raise ScenarioError([source.finding(below, f"{key} is given twice")])
         found[key] = _plain(source, value_node, below, seen, depth + 1)
+        if found[key] is None or value_node.start_mark.line != key_node.start_mark.line:
+            source.positions[below] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
     return found
 
 

@@ -58,7 +58,8 @@ class TriggerReader(ConditionReader):
         )
 
     def _date_trigger(self, value: dict[str, Any]) -> DateTrigger:
-        if value.get("every") not in (None, "year"):
+        every = self.said("trigger", value, "every")
+        if every not in (None, "year"):
             self.error("trigger/every", "every can only be `year`")
         date = self.path("trigger/date", value["date"])
         if date and date.partition(".")[0] not in ("profile", "event"):
@@ -67,7 +68,7 @@ class TriggerReader(ConditionReader):
             date=date,
             **self._around("trigger", value),
             at=self.clock("trigger/at", value["at"]) if "at" in value else None,
-            every="year" if value.get("every") == "year" else None,
+            every="year" if every == "year" else None,
             late=self.duration("trigger/late", value["late"]) if "late" in value else None,
         )
 

@@ -15,7 +15,7 @@ from libs.domain.lint.segment import MAIN, check_segment
 from libs.domain.scenario.durations import relative
 from libs.domain.scenario.model import All, Compare, Happened, Relative
 from libs.domain.scenario.schema import segment_schema
-from libs.domain.scenario.segment import parse_segment
+from libs.domain.scenario.segment import parse_published_segment, parse_segment
 from libs.domain.scenario.source import ScenarioError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,6 +67,9 @@ def test_it_is_read() -> None:
         ("{profil.level: ^1}", "profil.level is no path", "did you mean `profile`?"),
         ("{profile.day: {lt: ^today+5h}}", "today+5h cannot be compared with", "weeks"),
         ("{profile.day: {eq: ^today+5d}}", "today+5d cannot be compared with", "gte"),
+        ("{profile.day: ^today}", "today cannot be compared with", "gte"),
+        ("{profile.day: {ne: ^now}}", "now cannot be compared with", "gte"),
+        ("{profile.day: {in: ^[x, today]}}", "today cannot be compared with", "gte"),
         ("{profile.day: {lt: ^now+5x}}", "now+5x cannot be compared with", "now-2h"),
     ],
 )
@@ -174,6 +177,6 @@ def test_only_an_order_can_be_asked_of_them() -> None:
     condition = parse_segment(text("{profile.day: {gte: today-1d}}")).condition
     assert isinstance(condition, Compare)
     assert str(condition.value) == "today-1d"
-    plain = parse_segment(text("{profile.day: today}")).condition
+    plain = parse_published_segment(text("{profile.day: today}")).condition
     assert isinstance(plain, Compare)
-    assert plain.value == "today", "a word like any other"
+    assert plain.value == "today", "a word like any other, once"

@@ -220,7 +220,7 @@ def test_what_is_never_reached() -> None:
 
 def test_a_scenario_that_sends_nothing() -> None:
     found = check_bundle({"scenario.yaml": HEAD + "  - wait: 1h\n"})
-    assert [(one.line, one.severity) for one in found] == [(9, "warning")]
+    assert [(one.line, one.severity) for one in found] == [(8, "warning")]
     assert found[0].message == "this scenario sends nothing"
 
 

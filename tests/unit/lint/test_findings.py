@@ -84,6 +84,8 @@ def test_every_step_is_accepted(step: str) -> None:
         ("{inactive: {events: [order.placed], for: 0d}}", "error", "for must be longer"),
         ("{inactive: {events: order.palced, for: 9d}}", "error", "no event `order.palced`"),
         ("{rfm: {from: [loyal], to: [loyal, lost]}}", "warning", "nobody goes from loyal to loyal"),
+        ("{rfm: {from: loyl}}", "warning", "loyl is no segment of the ready-made map"),
+        ("{rfm: {from: [our-own], to: [lost, champoin]}}", "warning", "champoin is no segment of the ready-made map"),
         ("{event: cart.updated, where: {key: c-1}}", "error", "no key yet"),
         ("{event: cart.updated, where: {event.cart.id: {eq: key}}}", "error", "no key yet"),
         (
@@ -116,6 +118,9 @@ def test_what_a_price_drops_by() -> None:
         ("{key.id: 1}", "error", "key is one value"),
         ("{profile.email: {exists: true}}", "error", "profile.email is never seen"),
         ("{profile.consents.fax.marketing: granted}", "error", "fax is no channel"),
+        ("{profile.consents.email: granted}", "error", "profile.consents.email is no status"),
+        ("{profile.consents.sms: {in: [granted]}}", "error", "profile.consents.sms is no status"),
+        ("{profile.consents: {ne: granted}}", "error", "profile.consents is no status"),
         ("{profile.consents.email.marketing: yes}", "error", "yes is no status"),
         ("{profile.consents.email.marketing: {in: [granted, asked]}}", "error", "asked is no status"),
         ("{profile.tags: vip}", "error", "profile.tags is a list"),
@@ -137,6 +142,10 @@ def test_what_a_price_drops_by() -> None:
         ("{happened: {event: order.placed, times: {lt: 0}}}", "error", "less often than never"),
         ("{happened: {event: order.placed, times: {gte: 0}}}", "warning", "always true"),
         ("{happened: {event: order.placed, since: sent(second)}}", "error", "no step sends `second`"),
+        ("{profile.contract_end: today}", "error", "today cannot be compared with"),
+        ("{profile.contract_end: today+5d}", "error", "today+5d cannot be compared with"),
+        ("{profile.contract_end: {in: [today]}}", "error", "today cannot be compared with"),
+        ("{profile.contract_end: {eq: now}}", "error", "now cannot be compared with"),
         ("{any: [{cart.id: x}, {not: {cart.vlaue: 1}}]}", "warning", "cart.vlaue is not a field"),
     ],
 )
@@ -150,11 +159,16 @@ def test_conditions(condition: str, severity: str, message: str) -> None:
         "{cart.colour: red}",
         "{profile.vip_since: {lt: 2026}}",
         "{profile.tags: {in: [vip, new]}}",
+        "{profile.consents.sms: {exists: true}}",
+        "{profile.consents.email: {contains: marketing}}",
         "{profile.consents.sms.news: {ne: granted}}",
         "{rfm.segment: our-own}",
         "{rfm.r: {gte: 4}}",
         "{cart.value: {gte: '49.90'}}",
         "{cart.items.0.colour: red}",
+        "{event.campaign.code: today-only}",
+        "{cart.colour: {in: [now-or-never]}}",
+        "{cart.colour: {contains: today}}",
         "{event.campaign.title: x}",
         "{key: c-1}",
         "{happened: {event: message.clicked, where: {event.name: first}, since: sent(first)}}",
@@ -186,6 +200,10 @@ def test_nothing_is_since_a_run_where_an_exit_is_judged(since: str) -> None:
         ("priority: 101", "error", "from 0 to 100"),
         ("priority: -1", "error", "from 0 to 100"),
         ("again: {after: 0d}", "error", "after nothing means always"),
+        ("again:", "error", "again says nothing"),
+        ("exit:", "error", "exit says nothing"),
+        ("key:", "error", "key says nothing"),
+        ("window:", "error", "window says nothing"),
         ('window: {between: ["09:00", "09:00"]}', "error", "never open"),
         ('window: {between: ["20:00", "09:00"]}', "warning", "open over night, from 20:00 to 09:00"),
         ("window: {}", "warning", "always open"),
@@ -214,9 +232,14 @@ def test_a_key_where_no_event_is(trigger: str) -> None:
         ("  - until: {event: message.clicked, of: first}\n    within: 0h\n", 2, "error", "within must be longer"),
         ("  - until: {event: order.placed, of: first}\n    within: 1h\n", 1, "error", "is of no message"),
         ("  - until: {event: message.clicked, of: frist}\n    within: 1h\n", 1, "error", "no step sends `frist`"),
+        ("  - if: {cart.value: 1}\n", 1, "warning", "nothing follows from this `if`"),
+        ("  - if: {cart.value: 1}\n    then: []\n    else:\n", 1, "warning", "nothing follows from this `if`"),
         ("  - split: {name: s, arms: {a: 0, b: 1}}\n    a: []\n    b: []\n", 1, "warning", "nobody draws a"),
         ("  - split: {name: s, arms: {a: 0, b: 0}}\n    a: []\n    b: []\n", 1, "error", "shares are numbers"),
         ("  - split: {name: s, arms: {a: -1, b: 3}}\n    a: []\n    b: []\n", 1, "error", "shares are numbers"),
+        ("  - split: {name: s, arms: {a: 0.5, b: 99.5}}\n    a: []\n    b: []\n", 1, "error", "0.5 is none"),
+        ("  - split: {name: s, arms: {a: 1, b: half}}\n    a: []\n    b: []\n", 1, "error", "half is none"),
+        ("  - split: {name: s, arms: {a: 1, b: }}\n    a: []\n    b: []\n", 1, "error", "b has no share"),
         ("  - split: {name: s, arms: {a: 1, b: 1}}\n    a: []\n", 1, "warning", "the arm b has no steps"),
         ("  - split: {name: s, arms: {a/b: 1}}\n    a/b: []\n", 1, "error", "an arm has a name"),
         ("  - split: {name: s, arms: {a: 1}, arm: 1}\n    a: []\n", 1, "error", "arm is not known here"),
@@ -238,6 +261,8 @@ def test_a_key_where_no_event_is(trigger: str) -> None:
         ("  - webhook: {url: 'https://10.0.0.7/x'}\n", 1, "warning", "private address"),
         ("  - webhook: {url: 'http://127.0.0.1:8000/x'}\n", 1, "warning", "local mode only"),
         ("  - webhook: {url: 'https://crm.example/x', nme: a}\n", 1, "error", "nme is not known here"),
+        ("  - wait: {until: event.d, before: 1d, after: 3d}\n", 1, "error", "before it or after it, not both"),
+        ("  - wait: {until: event.d, before: 1mo, after: 3d}\n", 1, "error", "before it or after it, not both"),
         ("  - wait: {until: cart.value}\n", 1, "error", "cart.value is no date"),
         ("  - wait: {until: event.appointment.at}\n", 1, "warning", "no cart.updated has `appointment`"),
     ],
@@ -248,8 +273,8 @@ def test_steps(step: str, line: int, severity: str, message: str) -> None:
 
 def test_the_holdout_gets_nothing() -> None:
     arm = "  - split: {name: s, arms: {a: 9, holdout: 1}}\n    a: []\n    holdout:\n      - wait: 1h\n      - {}\n"
-    one(steps(arm.replace("{}", "send: second")), 4, "error", "the arm `holdout` gets nothing")
-    one(steps(arm.replace("{}", "webhook: https://crm.example/x")), 4, "error", "the arm `holdout` gets nothing")
+    one(steps(arm.replace("{}", "send: second")), 3, "error", "the arm `holdout` gets nothing")
+    one(steps(arm.replace("{}", "webhook: https://crm.example/x")), 3, "error", "the arm `holdout` gets nothing")
     assert steps(arm.replace("{}", "tag: held")) == []
 
 
@@ -277,6 +302,24 @@ def test_variables_of_messages(variable: str, severity: str, message: str) -> No
 @pytest.mark.parametrize("variable", ["event.cart.colour", "event.campaign.title", "rfm.segment", "profile.shoe_size"])
 def test_variables_with_nothing_to_say_of(variable: str) -> None:
     assert check_bundle(bundle(mail=MAIL.replace("profile.first_name", variable))) == []
+
+
+@pytest.mark.parametrize("used", ["{{ product.price }}", "{% if product %}one{% endif %}"])
+def test_a_product_in_a_message_where_no_trigger_tells_of_one(used: str) -> None:
+    mail = MAIL.replace("{{ profile.first_name }}", used)
+    found = check_bundle(bundle(mail=mail))
+    assert [(one.file, one.line, one.severity) for one in found] == [("messages/first.email.mjml", 8, "error")]
+    assert "of the product that a trigger tells of, and there is none here" in found[0].message
+    subject = check_bundle(bundle(mail=MAIL.replace("Your cart", f'"{used}"')))
+    assert [(one.line, one.severity) for one in subject] == [(2, "error")]
+    for trigger in ("event: wishlist.added", "event: custom.seen", "stock: back", "price: {drops: 10%}"):
+        head = BARE.replace("event: cart.updated", trigger)
+        assert check_bundle(bundle(head=head, mail=mail)) == [], trigger
+
+
+def test_a_line_of_a_cart_that_is_called_product() -> None:
+    used = "{% for product in cart.items %}{{ product.price }}{% endfor %}"
+    assert check_bundle(bundle(mail=MAIL.replace("{{ profile.first_name }}", used))) == []
 
 
 def test_what_a_look_at_the_past_costs() -> None:

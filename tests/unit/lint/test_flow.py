@@ -221,8 +221,19 @@ def test_a_ring_of_three_is_told_once() -> None:
 
 
 def test_one_id_twice() -> None:
-    found = check_bundles({"one": bundle(), "two": bundle(), "three": bundle(head=HEAD.replace("id: cart", "id: c"))})
+    found = check_bundles({"a/cart": bundle(), "two": bundle(), "c": bundle(head=HEAD.replace("id: cart", "id: c"))})
     assert [(folder, one.file, one.line, one.severity) for folder, one in found] == [
         ("two", "scenario.yaml", 2, "error")
     ]
-    assert "cart is the id of one too" in found[0][1].message
+    assert "cart is the id of a/cart too" in found[0][1].message
+
+
+@pytest.mark.parametrize("folder", ["", ".", "..", "cart", "some/where/cart", "C:\\some\\cart"])
+def test_an_id_that_is_the_folders_name_or_whose_folder_nobody_knows(folder: str) -> None:
+    assert check_bundles({folder: bundle()}) == []
+
+
+def test_an_id_that_is_not_the_folders_name() -> None:
+    ((folder, found),) = check_bundles({"some/basket": bundle()})
+    assert (folder, found.file, found.line, found.severity) == ("some/basket", "scenario.yaml", 2, "warning")
+    assert found.message == "the id is also the folder's name, and this folder is called basket"

@@ -59,7 +59,7 @@ def test_a_line_that_is_not_met_fails_at_its_place(line: str, told: str) -> None
 
 def test_a_message_that_no_line_speaks_of_fails_the_test() -> None:
     assert wrong(play("  - {at: 2026-03-03T10:00, sent: second}\n")) == [
-        "6: first was sent by email at Mon 2026-03-02 11:00, and no line says so"
+        "5: first was sent by email at Mon 2026-03-02 11:00, and no line says so"
     ]
 
 
@@ -248,7 +248,7 @@ def test_scenarios_that_never_rest_end_the_test(monkeypatch: pytest.MonkeyPatch)
         prepared.append(prepare(bundle(f"  - wait: 1m\n  - untag: {mine}\n  - tag: {yours}\n", head=head)))
     when = "  - {at: 2026-03-02, event: profile.tagged, data: {tags: [ping]}}\n"
     outcome = rehearse(Stage(*prepared), read_test(f"{GIVEN}when:\n{when}then:\n  - nothing_more\n", "x"))
-    assert wrong(outcome) == ["6: after 50 wake-up calls the scenarios still do not rest"]
+    assert wrong(outcome) == ["5: after 50 wake-up calls the scenarios still do not rest"]
 
 
 def test_of_two_scenarios_at_one_moment_the_more_important_goes_first() -> None:

@@ -1,7 +1,7 @@
 """I8: what was published stays what it was, also where the language has become stricter since."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from libs.contracts.scenarios import ScenarioPublished, ScenarioState, SegmentPu
 from libs.domain.engine.program import compile_program
 from libs.domain.engine.registry import Registry
 from libs.domain.lint.check import check_bundle, errors
+from libs.domain.scenario.model import Compare, EventTrigger, Wait
 from libs.domain.scenario.parse import parse, parse_published
 from libs.domain.scenario.segment import parse_published_segment, parse_segment
 from libs.domain.scenario.source import ScenarioError
@@ -53,6 +54,19 @@ THEN_AND_NOW = [
         text(steps="[{split: {name: x, arms: {a: 1, b: 1}, seed: 7}, a: [{send: it}]}]"),
         text(steps="[{split: {name: x, arms: {a: 1, b: 1}}, a: [{send: it}]}]"),
     ),
+    (text(more="exit:"), text()),
+    (text(more="again:"), text()),
+    (text(more="window:"), text()),
+    (text().replace("key: event.cart.id", "key:"), text().replace("key: event.cart.id", "")),
+    (text("{date: profile.birthday, every: }"), text("{date: profile.birthday}")),
+    (
+        text(steps="[{send: it}, {until: {event: message.clicked, of: }, within: 1h, then: [exit]}, {send: b}]"),
+        text(steps="[{send: it}, {until: {event: message.clicked}, within: 1h, then: [exit]}, {send: b}]"),
+    ),
+    (
+        text("{event: custom.go, where: {happened: {event: custom.a, since: , times: }}}"),
+        text("{event: custom.go, where: {happened: {event: custom.a}}}"),
+    ),
     (
         text(steps="[{until: {event: custom.a, where: {}}, within: 1h, then: [{send: it}]}]"),
         text(steps="[{until: {event: custom.a}, within: 1h, then: [{send: it}]}]"),
@@ -67,6 +81,21 @@ def test_a_form_that_is_refused_today_means_what_it_meant(then: str, now: str) -
     assert errors(check_bundle({"scenario.yaml": then}))
     ours, theirs = (compile_program(made, 1) for made in (parse_published(then), parse(now)))
     assert replace(ours, asking=0, counter="") == replace(theirs, asking=0, counter="")
+
+
+@pytest.mark.parametrize("day", ["today", "today+5d", "now - 2h"])
+def test_a_day_that_moves_was_text_where_no_order_is_asked_of_it(day: str) -> None:
+    for then, op, value in (
+        (day, "eq", day),
+        (f"{{in: {[day]}}}", "in", [day]),
+        (f"{{nin: [x, {day}]}}", "nin", ["x", day]),
+    ):
+        said = text(f"{{event: custom.go, where: {{event.day: {then}}}}}")
+        with pytest.raises(ScenarioError, match="cannot be compared with"):
+            parse(said)
+        trigger = parse_published(said).trigger
+        assert isinstance(trigger, EventTrigger)
+        assert trigger.where == Compare(path="event.day", op=op, value=value)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +116,14 @@ def test_what_no_version_of_this_reader_has_taken_is_left_to_those_who_know_it(n
     with pytest.raises(ScenarioError) as raised:
         parse_published(newer)
     assert raised.value.findings
+
+
+def test_a_wait_before_and_after_a_date_goes_on_as_the_difference_of_the_two() -> None:
+    said = text(steps="[{wait: {until: event.d, before: 1d, after: 3d}}, {send: it}]")
+    assert any("not both" in one.message for one in errors(check_bundle({"scenario.yaml": said})))
+    step = parse_published(said).steps[0]
+    assert isinstance(step, Wait)
+    assert (step.before, step.after) == (timedelta(days=1), timedelta(days=3))
 
 
 @pytest.mark.parametrize("now", [now for _, now in THEN_AND_NOW])
