@@ -110,6 +110,21 @@ def test_explain_for_people(web: Web, capsys: pytest.CaptureFixture[str]) -> Non
     assert web.asked[0].query == {"shop": "s1", "email": "anna@example.com"}
 
 
+def test_explain_says_why_somebody_did_not_enter(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"scenario": "arch", "version": 1, "state": "paused", "entered": False, "because": "paused"}
+    row |= {"judged_at": "2026-03-02T10:00", "conditions": [], "watch": [], "enrolments": []}
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/explain"), (200, {"profile": "p", "zone": "UTC", "scenarios": [row]}))
+    assert run(["explain", "--email", "a@example.com"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "profile p, in the zone UTC",
+        "",
+        "arch version 1, paused: never entered",
+        "  because it was paused (judged at 2026-03-02T10:00)",
+    ]
+
+
 def test_explain_needs_one_customer(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain"]) == 2
     assert run(["explain", "--email", "a@example.com", "--profile", KEY]) == 2
