@@ -112,6 +112,10 @@ def send(
         journey = travel(file, sender, again)
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}") from None
+    except Refused as refused:
+        if refused.strange:
+            target.check("ingest")
+        raise
     if not (journey.accepted or journey.duplicates or journey.rejected):
         raise CliError(f"no events in {file}")
     if as_json:

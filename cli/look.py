@@ -10,11 +10,12 @@ from cli.options import Data, Json, Profile, Shop
 from cli.terminal import CliError, line, show_json, show_table
 
 OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "until", "ended_at")
+SUMS = ("events", "steps", "messages")
 
 
 def status(data: Data = None, as_json: Json = False) -> None:
     """What runs, how far behind it is, what waits."""
-    found = find(data).ask("GET", "/v1/status")
+    found = find(data).ask("GET", "/v1/status", holds=("now", "services", "steps"))
     if as_json:
         show_json(found)
     else:
@@ -67,9 +68,8 @@ def explain(
     target = find(data)
     own = target.shop(shop)
     try:
-        found = target.ask(
-            "GET", "/v1/explain", params={"shop": own, "email": email, "profile": profile, "scenario": scenario}
-        )
+        asked = {"shop": own, "email": email, "profile": profile, "scenario": scenario}
+        found = target.ask("GET", "/v1/explain", params=asked, holds=("profile", "scenarios"))
     except Refused as refused:
         if refused.status == 404:
             known.shop(target, own)
@@ -89,11 +89,11 @@ def explain(
 
 def audit(data: Data = None, as_json: Json = False) -> None:
     """Do the sums agree? Exit code 1 when they do not."""
-    found = find(data).ask("GET", "/v1/audit")
+    found = find(data).ask("GET", "/v1/audit", holds=("ok", *SUMS))
     if as_json:
         show_json(found)
     else:
-        for subject in ("events", "steps", "messages"):
+        for subject in SUMS:
             line(f"{subject}: " + ", ".join(f"{name} {count}" for name, count in found[subject].items()))
         line("the sums agree" if found["ok"] else "the sums differ")
     if not found["ok"]:

@@ -128,3 +128,16 @@ def test_a_file_without_events_is_called_wrong(
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"kurant: no events in {file}\n")
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_an_address_that_is_not_ingest_s_is_told(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def console(asked: Asked) -> tuple[int, Any]:
+        return (200, {"service": "console"}) if asked.path == "/healthz" else (404, {"detail": "Not Found"})
+
+    file = write(tmp_path / "e.jsonl", [{"n": 1}])
+    with serving(console) as web:
+        monkeypatch.chdir(tmp_path)
+        for name, value in (("URL", web.url), ("INGEST_URL", web.url), ("KEY", "key")):
+            monkeypatch.setenv(f"KURANT_{name}", value)
+        assert run(["events", "send", str(file)]) == 2
+    assert capsys.readouterr().err == f"kurant: KURANT_INGEST_URL {web.url} is console, it must be ingest\n"

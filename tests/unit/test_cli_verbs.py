@@ -221,6 +221,61 @@ def test_where_the_platform_is_said_wrongly(
     assert says in capsys.readouterr().err
 
 
+NO_DOOR = (404, {"detail": "Not Found", "title": "Not found", "status": 404})
+NO_SHOP = (422, {"detail": "query.shop: Field required", "errors": [{"field": "query.shop", "message": "…"}]})
+
+
+@pytest.mark.parametrize(
+    ("verb", "door", "answered"),
+    [
+        (["status"], "/v1/status", (200, {"lag": 0, "spilled": 0})),
+        (["audit"], "/v1/audit", (200, {"ok": True, "events": {}, "lag": 0})),
+        (["outbox"], "/v1/outbox", NO_DOOR),
+        (["keys", "list"], "/v1/keys", (405, {"detail": "Method Not Allowed"})),
+        (["scenario", "list"], "/v1/scenarios", NO_SHOP),
+        (["explain", "--email", "a@example.com"], "/v1/explain", (200, [])),
+        (["scenario", "show", "cart"], "/v1/scenarios/cart", (404, {})),
+    ],
+)
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        ((200, {"status": "ok", "service": "ingest"}), "is ingest, it must be the console"),
+        ((404, {"detail": "Not Found"}), "is not the console of a Kurant"),
+        ((200, []), "is not the console of a Kurant"),
+    ],
+)
+def test_an_address_that_is_not_the_console_s_is_told(
+    web: Web,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    verb: list[str],
+    door: str,
+    answered: tuple[int, Any],
+    health: tuple[int, Any],
+    says: str,
+) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", door), answered)
+    monkeypatch.setitem(ANSWERS, ("GET", "/healthz"), health)
+    assert run(verb) == 2
+    assert capsys.readouterr().err == f"kurant: KURANT_URL {web.url} {says}\n"
+    assert [asked.path for asked in web.asked] == [door, "/healthz"]
+
+
+def test_what_the_console_itself_refuses_stays_as_it_says(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["scenario", "show", "none"]) == 2
+    assert [asked.path for asked in web.asked] == ["/v1/scenarios/none"], "nobody doubts an answer with a reason"
+    monkeypatch.setitem(ANSWERS, ("GET", "/healthz"), (200, {"service": "console"}))
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/outbox"), NO_DOOR)
+    assert run(["outbox"]) == 2
+    assert capsys.readouterr().err == "kurant: no scenario none\nkurant: Not Found\n"
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/status"), (200, {"lag": 0}))
+    assert run(["status"]) == 1
+    assert "not what a console tells" in capsys.readouterr().err
+
+
 def test_data_that_is_no_folder_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
