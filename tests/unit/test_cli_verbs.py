@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cli.client import Target
+from cli.local.folder import Folder
 from cli.main import run
 from libs.common.db import migrate
 from tests.support.web import Asked, Web, serving
@@ -84,6 +86,21 @@ def test_keys_list_and_revoke(web: Web, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["keys", "list"]) == 0
     assert "ingest,read" in capsys.readouterr().out
     assert run(["keys", "revoke", KEY]) == 0
+
+
+def test_keys_list_is_of_every_shop_and_says_so(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = Target(console=web.url, ingest=None, key="k", local=Folder(Path("data")))
+    monkeypatch.setattr("cli.keys.find", lambda _data: local)
+    assert run(["keys", "list"]) == 0
+    assert run(["keys", "list", "--shop", "s1"]) == 0
+    assert [asked.query for asked in web.asked] == [{}, {"shop": "s1"}]
+    capsys.readouterr()
+    assert run(["keys", "list", "--help"]) == 0
+    assert "--shop <str>   of this shop alone; unless said, locally of every shop" in capsys.readouterr().out
+    assert run(["keys", "create", "--help"]) == 0
+    assert "locally `demo` unless said" in capsys.readouterr().out
 
 
 def test_outbox_asks_what_was_given(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
