@@ -1,6 +1,7 @@
 """Which platform a verb talks to, and how: HTTP, with trouble told in one line."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from libs.common.secrets import Secrets
 
 DEFAULT_FOLDER = Path(".kurant")
 TIMEOUT = 30.0
+DOORLESS = {None, "Not Found", "Method Not Allowed"}
+"""What a service says of a door that it does not have."""
 
 
 class Away(CliError):
@@ -39,6 +42,15 @@ class Refused(CliError):
         self.status = status
         self.body = body
 
+    @property
+    def strange(self) -> bool:
+        """Whether no service answers so that we meant to ask: it has no such door, or wants other parameters."""
+        if self.status in (404, 405):
+            return self.body.get("detail") in DOORLESS
+        errors = self.body.get("errors") if self.status == 422 else None
+        rows = [row for row in errors if isinstance(row, dict)] if isinstance(errors, list) else []
+        return any(str(row.get("field")).startswith("query.") for row in rows)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -53,14 +65,49 @@ class Target:
         """The shop a call is about: as asked; locally `demo`; elsewhere the one the key belongs to."""
         return asked or (DEMO_SHOP if self.local else None)
 
-    def ask(self, method: str, path: str, *, json: Any = None, params: dict[str, str | None] | None = None) -> Any:
-        """The console's decoded answer; raises `Refused`, or `CliError` when it does not answer."""
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: dict[str, str | None] | None = None,
+        holds: Collection[str] = (),
+    ) -> Any:
+        """The console's decoded answer, an object with all that it must hold, if that is said.
+
+        Raises `Refused`, or `CliError` when it does not answer, or when it is not a console.
+        """
         given = {name: value for name, value in (params or {}).items() if value is not None}
         answer = request(method, self.console + path, self.key, json=json, params=given)
         if answer.status_code == 401 and self.local:
             told = "is not the file that this platform was started with: put it back, or start the platform again"
             raise CliError(f"{self.local.secrets} {told}")
-        return decoded(answer)
+        try:
+            found = decoded(answer)
+        except Refused as refused:
+            if refused.strange:
+                self.check("console")
+            raise
+        if holds and not (isinstance(found, dict) and found.keys() >= set(holds)):
+            self.check("console")
+            raise CliError(f"{path}: the answer is not what a console tells; is it of another version?", code=1)
+        return found
+
+    def check(self, wanted: str) -> None:
+        """Raises `CliError` when the console, or ingest, is not what answers at its address; asked when in doubt."""
+        url, variable = (self.console, "KURANT_URL") if wanted == "console" else (self.ingest, "KURANT_INGEST_URL")
+        if self.local or url is None:
+            return  # the addresses are the platform's own
+        try:
+            told = request("GET", f"{url}/healthz", self.key).json()
+        except (Unreachable, ValueError):
+            told = None
+        found = told.get("service") if isinstance(told, dict) else None
+        if found is None:
+            raise CliError(f"{variable} {url} is not the {wanted} of a Kurant")
+        if found != wanted:
+            raise CliError(f"{variable} {url} is {found}, it must be {wanted if wanted == 'ingest' else 'the console'}")
 
     def ingest_key(self, shop: str | None) -> str:
         """The key with which events of a shop are sent."""

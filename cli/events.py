@@ -47,7 +47,9 @@ class Sender:
         self._params = {"shop": shop} if shop else {}
 
     def send(self, batch: list[Numbered], journey: Journey) -> None:
-        """Send a batch; what is refused is noted with its line. A batch refused as a whole is halved."""
+        """Send a batch; what is refused is noted with its line. A batch refused as a whole, and not event by event,
+        is halved.
+        """
         if not batch:
             return
         try:
@@ -55,6 +57,10 @@ class Sender:
         except Refused as refused:
             if refused.status not in (400, 413, 422):
                 raise
+            told = refused.body.get("rejected") or []
+            if len(told) == len(batch):  # none can be used, and of each it is known why
+                _note(told, batch, journey)
+                return
             if len(batch) == 1:
                 journey.rejected.append({"line": batch[0].line, "error": str(refused)})
                 return
@@ -64,7 +70,7 @@ class Sender:
             return
         journey.accepted += answer["accepted"]
         journey.duplicates += answer["duplicates"]
-        journey.rejected += [{"line": batch[row["index"]].line, "error": row["error"]} for row in answer["rejected"]]
+        _note(answer["rejected"], batch, journey)
 
     def _post(self, events: list[dict[str, Any]]) -> Any:
         deadline = time.monotonic() + PATIENCE
@@ -81,6 +87,11 @@ class Sender:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(pause)
+
+
+def _note(told: list[dict[str, Any]], batch: list[Numbered], journey: Journey) -> None:
+    """Note what was refused, with its line and the reason."""
+    journey.rejected += [{"line": batch[row["index"]].line, "error": row["error"]} for row in told]
 
 
 @app.command()
@@ -101,6 +112,12 @@ def send(
         journey = travel(file, sender, again)
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}") from None
+    except Refused as refused:
+        if refused.strange:
+            target.check("ingest")
+        raise
+    if not (journey.accepted or journey.duplicates or journey.rejected):
+        raise CliError(f"no events in {file}")
     if as_json:
         show_json({"accepted": journey.accepted, "duplicates": journey.duplicates, "rejected": journey.rejected})
     else:

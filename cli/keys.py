@@ -6,7 +6,7 @@ import typer
 
 from cli import known
 from cli.client import find
-from cli.options import Data, Json, KeyId, Shop
+from cli.options import Data, EveryShop, Json, KeyId, Shop
 from cli.terminal import line, say, show_json, show_table
 
 app = typer.Typer(help="API keys.", no_args_is_help=True, rich_markup_mode=None)
@@ -26,7 +26,7 @@ def create(shop: Shop = None, scope: Scopes = None, data: Data = None, as_json: 
 
 
 @app.command("list")
-def list_(shop: Shop = None, data: Data = None, as_json: Json = False) -> None:
+def list_(shop: EveryShop = None, data: Data = None, as_json: Json = False) -> None:
     """List keys, without the keys themselves."""
     target = find(data)
     found = target.ask("GET", "/v1/keys", params={"shop": shop})

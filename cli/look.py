@@ -4,17 +4,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import known
+from cli import explained, known
 from cli.client import Refused, find
 from cli.options import Data, Json, Profile, Shop
 from cli.terminal import CliError, line, show_json, show_table
 
 OUTBOX = ("requested_at", "profile", "scenario", "message", "channel", "end", "reason", "until", "ended_at")
+SUMS = ("events", "steps", "messages")
 
 
 def status(data: Data = None, as_json: Json = False) -> None:
     """What runs, how far behind it is, what waits."""
-    found = find(data).ask("GET", "/v1/status")
+    found = find(data).ask("GET", "/v1/status", holds=("now", "services", "steps"))
     if as_json:
         show_json(found)
     else:
@@ -67,9 +68,8 @@ def explain(
     target = find(data)
     own = target.shop(shop)
     try:
-        found = target.ask(
-            "GET", "/v1/explain", params={"shop": own, "email": email, "profile": profile, "scenario": scenario}
-        )
+        asked = {"shop": own, "email": email, "profile": profile, "scenario": scenario}
+        found = target.ask("GET", "/v1/explain", params=asked, holds=("profile", "scenarios"))
     except Refused as refused:
         if refused.status == 404:
             known.shop(target, own)
@@ -78,42 +78,22 @@ def explain(
     if as_json:
         show_json(found)
         return
-    line(f"profile {found['profile']}")
-    for part in found["scenarios"]:
-        _explain_scenario(part)
-    for part in found.get("segments") or ():
-        _explain_segment(part)
-
-
-def _explain_scenario(part: dict[str, Any]) -> None:
-    line(f"\n{part['scenario']} version {part['version']}: {'entered' if part['entered'] else 'never entered'}")
-    for condition in part["conditions"]:
-        line(f"  {condition['path']} is {condition['found']!r}: {condition['verdict']}")
-    for enrolment in part["enrolments"]:
-        because = f" because {enrolment['because']}" if enrolment.get("because") else ""
-        ended = f", ended {enrolment['ended_at']}{because}" if enrolment.get("ended_at") else ""
-        line(f"  enrolment {enrolment['key']}: {enrolment['state']}, entered {enrolment['entered_at']}{ended}")
-        for step in enrolment["steps"]:
-            reason = f" ({step['because']})" if step.get("because") else ""
-            name = f" {step['name']}" if step.get("name") else ""
-            line(f"    {step['at']}  {step['step']}{name}: {step['verdict']}{reason}")
-
-
-def _explain_segment(part: dict[str, Any]) -> None:
-    since = f" since {part['since']}" if part["since"] else ""
-    again = f", judged again at {part['judged_again_at']}" if part.get("judged_again_at") else ""
-    line(f"\nsegment {part['segment']} version {part['version']}: {'in' if part['in'] else 'not in'}{since}{again}")
-    for condition in part["conditions"]:
-        line(f"  {condition['path']} is {condition['found']!r}: {condition['verdict']}")
+    line(f"profile {found['profile']}" + (f", in the zone {found['zone']}" if found.get("zone") else ""))
+    parts = [explained.scenario(part) for part in found["scenarios"]]
+    parts += [explained.segment(part) for part in found.get("segments") or ()]
+    for told in parts:
+        line("")
+        for text in told:
+            line(text)
 
 
 def audit(data: Data = None, as_json: Json = False) -> None:
     """Do the sums agree? Exit code 1 when they do not."""
-    found = find(data).ask("GET", "/v1/audit")
+    found = find(data).ask("GET", "/v1/audit", holds=("ok", *SUMS))
     if as_json:
         show_json(found)
     else:
-        for subject in ("events", "steps", "messages"):
+        for subject in SUMS:
             line(f"{subject}: " + ", ".join(f"{name} {count}" for name, count in found[subject].items()))
         line("the sums agree" if found["ok"] else "the sums differ")
     if not found["ok"]:

@@ -45,6 +45,11 @@ def _is_uuid(text: str) -> bool:
 
 
 Data = Annotated[Path | None, typer.Option("--data", help="data folder of a local platform", envvar="KURANT_DATA")]
+EveryShop = Annotated[
+    str | None,
+    typer.Option("--shop", help="of this shop alone; unless said, locally of every shop", callback=_shop),
+]
+"""Of a verb that looks beyond one shop."""
 Id = Annotated[str, typer.Argument(metavar="ID", callback=_id)]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 KeyId = Annotated[str, typer.Argument(metavar="ID", callback=_key)]

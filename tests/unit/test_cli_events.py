@@ -30,6 +30,8 @@ class Ingest:
             return 400, {"detail": "poison"}
         rejected = [{"index": at, "error": "type: missing"} for at, event in enumerate(asked.body) if event.get("bad")]
         good = [event["n"] for event in asked.body if not event.get("bad")]
+        if not good:
+            return 422, {"detail": "no event of the batch can be used", "rejected": rejected}
         known = [n for n in good if n in self.got]
         self.got += [n for n in good if n not in self.got]
         return 202, {"accepted": len(good) - len(known), "duplicates": len(known), "rejected": rejected}
@@ -104,3 +106,38 @@ def test_waits_for_an_ingest_that_is_away(ingest: tuple[Ingest, Web], tmp_path: 
 
 def test_a_missing_file_is_called_wrong(ingest: tuple[Ingest, Web], tmp_path: Path) -> None:
     assert run(["events", "send", str(tmp_path / "none.jsonl")]) == 2
+
+
+def test_a_batch_of_which_nothing_can_be_used_says_why_of_each_line(
+    ingest: tuple[Ingest, Web], tmp_path: Path, capsys: Any
+) -> None:
+    file = write(tmp_path / "e.jsonl", ["\n", {"n": 2, "bad": True}, {"n": 3, "bad": True}, {"n": 4, "bad": True}])
+    assert run(["events", "send", str(file), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["rejected"] == [
+        {"line": line, "error": "type: missing"} for line in (2, 3, 4)
+    ]
+    assert ingest[0].calls == 1
+
+
+@pytest.mark.parametrize("rows", [[], ["\n", "  \n"]])
+def test_a_file_without_events_is_called_wrong(
+    ingest: tuple[Ingest, Web], tmp_path: Path, capsys: Any, rows: list[Any]
+) -> None:
+    file = write(tmp_path / "e.jsonl", rows)
+    assert run(["events", "send", str(file), "--json"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"kurant: no events in {file}\n")
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_an_address_that_is_not_ingest_s_is_told(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def console(asked: Asked) -> tuple[int, Any]:
+        return (200, {"service": "console"}) if asked.path == "/healthz" else (404, {"detail": "Not Found"})
+
+    file = write(tmp_path / "e.jsonl", [{"n": 1}])
+    with serving(console) as web:
+        monkeypatch.chdir(tmp_path)
+        for name, value in (("URL", web.url), ("INGEST_URL", web.url), ("KEY", "key")):
+            monkeypatch.setenv(f"KURANT_{name}", value)
+        assert run(["events", "send", str(file)]) == 2
+    assert capsys.readouterr().err == f"kurant: KURANT_INGEST_URL {web.url} is console, it must be ingest\n"

@@ -90,7 +90,7 @@ def test_explain_shows_them(web: Web, capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert (
         "segment vip version 2: in since 2026-03-02T10:00:00+00:00, judged again at 2026-04-01T10:00:00+00:00\n"
-        "  profile.level is 'gold': True\n"
+        '  profile.level is "gold": met\n'
     ) in out
     assert "segment other version 1: not in\n" in out
 

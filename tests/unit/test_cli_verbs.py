@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cli.client import Target
+from cli.local.folder import Folder
 from cli.main import run
 from libs.common.db import migrate
 from tests.support.web import Asked, Web, serving
@@ -86,6 +88,21 @@ def test_keys_list_and_revoke(web: Web, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["keys", "revoke", KEY]) == 0
 
 
+def test_keys_list_is_of_every_shop_and_says_so(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = Target(console=web.url, ingest=None, key="k", local=Folder(Path("data")))
+    monkeypatch.setattr("cli.keys.find", lambda _data: local)
+    assert run(["keys", "list"]) == 0
+    assert run(["keys", "list", "--shop", "s1"]) == 0
+    assert [asked.query for asked in web.asked] == [{}, {"shop": "s1"}]
+    capsys.readouterr()
+    assert run(["keys", "list", "--help"]) == 0
+    assert "--shop <str>   of this shop alone; unless said, locally of every shop" in capsys.readouterr().out
+    assert run(["keys", "create", "--help"]) == 0
+    assert "locally `demo` unless said" in capsys.readouterr().out
+
+
 def test_outbox_asks_what_was_given(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["outbox", "--shop", "s1", "--channel", "email", "--json"]) == 0
     assert web.asked[0].query == {"shop": "s1", "channel": "email"}
@@ -108,6 +125,21 @@ def test_explain_for_people(web: Web, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["explain", "--shop", "s1", "--email", "anna@example.com"]) == 0
     assert "because order.placed" in capsys.readouterr().out
     assert web.asked[0].query == {"shop": "s1", "email": "anna@example.com"}
+
+
+def test_explain_says_why_somebody_did_not_enter(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"scenario": "arch", "version": 1, "state": "paused", "entered": False, "because": "paused"}
+    row |= {"judged_at": "2026-03-02T10:00", "conditions": [], "watch": [], "enrolments": []}
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/explain"), (200, {"profile": "p", "zone": "UTC", "scenarios": [row]}))
+    assert run(["explain", "--email", "a@example.com"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "profile p, in the zone UTC",
+        "",
+        "arch version 1, paused: never entered",
+        "  because it was paused (judged at 2026-03-02T10:00)",
+    ]
 
 
 def test_explain_needs_one_customer(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,6 +236,61 @@ def test_where_the_platform_is_said_wrongly(
     monkeypatch.setenv("KURANT_KEY", key)
     assert run(["status"]) == 2
     assert says in capsys.readouterr().err
+
+
+NO_DOOR = (404, {"detail": "Not Found", "title": "Not found", "status": 404})
+NO_SHOP = (422, {"detail": "query.shop: Field required", "errors": [{"field": "query.shop", "message": "…"}]})
+
+
+@pytest.mark.parametrize(
+    ("verb", "door", "answered"),
+    [
+        (["status"], "/v1/status", (200, {"lag": 0, "spilled": 0})),
+        (["audit"], "/v1/audit", (200, {"ok": True, "events": {}, "lag": 0})),
+        (["outbox"], "/v1/outbox", NO_DOOR),
+        (["keys", "list"], "/v1/keys", (405, {"detail": "Method Not Allowed"})),
+        (["scenario", "list"], "/v1/scenarios", NO_SHOP),
+        (["explain", "--email", "a@example.com"], "/v1/explain", (200, [])),
+        (["scenario", "show", "cart"], "/v1/scenarios/cart", (404, {})),
+    ],
+)
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        ((200, {"status": "ok", "service": "ingest"}), "is ingest, it must be the console"),
+        ((404, {"detail": "Not Found"}), "is not the console of a Kurant"),
+        ((200, []), "is not the console of a Kurant"),
+    ],
+)
+def test_an_address_that_is_not_the_console_s_is_told(
+    web: Web,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    verb: list[str],
+    door: str,
+    answered: tuple[int, Any],
+    health: tuple[int, Any],
+    says: str,
+) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", door), answered)
+    monkeypatch.setitem(ANSWERS, ("GET", "/healthz"), health)
+    assert run(verb) == 2
+    assert capsys.readouterr().err == f"kurant: KURANT_URL {web.url} {says}\n"
+    assert [asked.path for asked in web.asked] == [door, "/healthz"]
+
+
+def test_what_the_console_itself_refuses_stays_as_it_says(
+    web: Web, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["scenario", "show", "none"]) == 2
+    assert [asked.path for asked in web.asked] == ["/v1/scenarios/none"], "nobody doubts an answer with a reason"
+    monkeypatch.setitem(ANSWERS, ("GET", "/healthz"), (200, {"service": "console"}))
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/outbox"), NO_DOOR)
+    assert run(["outbox"]) == 2
+    assert capsys.readouterr().err == "kurant: no scenario none\nkurant: Not Found\n"
+    monkeypatch.setitem(ANSWERS, ("GET", "/v1/status"), (200, {"lag": 0}))
+    assert run(["status"]) == 1
+    assert "not what a console tells" in capsys.readouterr().err
 
 
 def test_data_that_is_no_folder_is_one_line(

@@ -9,6 +9,9 @@ from libs.domain.engine.state import Enrolment, Judged, Profile
 from libs.domain.engine.triggers import NOT_MET, recall
 from libs.domain.engine.turn import Turn
 
+ARCHIVED = "archived"
+"""The state of a scenario that nobody enters any more, and why somebody did not."""
+
 
 def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) -> dict[str, Any]:
     """The answer in the shape promised in the interface, for one scenario or all current ones.
@@ -18,14 +21,15 @@ def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) ->
     profile = turn.profile
     rows: dict[str, dict[str, Any]] = {}
     for program, state in turn.programs.current(turn.shop):
-        judged = profile.judged.get(program.id) or _passed(turn, program)
-        watches = [watch.shown(turn, program, one) for one in profile.watches.values() if one.scenario == program.id]
+        judged = profile.judged.get(program.id) or _passed(turn, program, state)
+        watched = [one for one in profile.watches.values() if one.scenario == program.id and state != ARCHIVED]
+        watches = [watch.shown(turn, program, one) for one in watched]
         rows[program.id] = {
             "scenario": program.id,
             "version": judged.version if judged else program.version,
             "state": state,
             "entered": False,
-            "because": judged.because if judged else _why_not(turn, program, watches),
+            "because": judged.because if judged else _why_not(turn, program, state, watches),
             "judged_at": judged.at.isoformat() if judged else None,
             "conditions": _conditions(judged),
             "watch": watches,
@@ -42,8 +46,11 @@ def explain(turn: Turn, scenario: str | None, kept: Iterable[Enrolment] = ()) ->
     return answer | {"segments": segments.shown(turn)}
 
 
-def _passed(turn: Turn, program: Program) -> Judged | None:
-    """How a scenario was judged that the last event of its type did not start, by what was kept of that event."""
+def _passed(turn: Turn, program: Program, state: str) -> Judged | None:
+    """How a scenario was judged that the last event of its type did not start, by what was kept of that event.
+
+    One that is archived is not asked any more: what it would have taken is passed because of that.
+    """
     seen = [(one.at, key) for key in program.keys if (one := turn.profile.considered.get(key)) is not None]
     if not seen:
         return None
@@ -51,13 +58,17 @@ def _passed(turn: Turn, program: Program) -> Judged | None:
     known, index = turn.profile.considered[key], turn.index.triggers.get(key)
     verdict = recall(turn, program, key, known)
     same = index is not None and index.by == known.by and program.id in index.ids
+    if state == ARCHIVED and (verdict is None or verdict[0]):
+        return Judged(at, program.version, False, ARCHIVED, verdict[1] if verdict else [])
     if verdict is None or (verdict[0] and not same):
         return Judged(at, program.version, False, f"no {program.trigger} has been seen since it was published", [])
     return Judged(at, program.version, False, key if verdict[0] else NOT_MET, verdict[1])
 
 
-def _why_not(turn: Turn, program: Program, watches: list[dict[str, Any]]) -> str:
+def _why_not(turn: Turn, program: Program, state: str, watches: list[dict[str, Any]]) -> str:
     """Why it was never judged."""
+    if state == ARCHIVED:
+        return ARCHIVED
     if watches:
         return str(watches[-1]["because"] or f"awaits {watches[-1]['due_at']}")
     if program.watches:
@@ -69,7 +80,7 @@ def _gone(enrolment: Enrolment) -> dict[str, Any]:
     return {
         "scenario": enrolment.scenario,
         "version": enrolment.version,
-        "state": "archived",
+        "state": ARCHIVED,
         "entered": True,
         "because": enrolment.trigger.type,
         "judged_at": enrolment.entered_at.isoformat(),

@@ -102,3 +102,40 @@ def test_how_many_times_it_has_happened_is_told_with_the_verdict() -> None:
     world.order("10:00")
     world.tell("custom.go", "11:00")
     assert world.explain("s")["conditions"] == [{"path": "happened(order.placed)", "found": 1, "verdict": False}]
+
+
+def test_one_that_is_archived_says_so() -> None:
+    world = world_of(CART)
+    world.publish(CART, state="archived")
+    assert world.explain("s")["because"] == "archived"
+    world.cart("10:00")
+    row = world.explain("s")
+    assert (row["state"], row["entered"], row["because"]) == ("archived", False, "archived")
+
+
+def test_one_that_is_archived_says_so_also_when_others_wait_for_the_same() -> None:
+    other = scenario("{event: custom.go}", "  - send: it\n", id="other")
+    archived = scenario("{event: custom.go, where: {event.n: {gte: 5}}}", "  - send: it\n")
+    world = world_of(archived, other)
+    world.publish(archived, state="archived")
+    world.tell("custom.go", "10:00", n=7)
+    assert world.explain("s")["because"] == "archived"
+
+
+def test_what_was_found_before_it_was_archived_stays() -> None:
+    world = world_of(CART)
+    world.cart("10:00", value="49.99")
+    world.publish(CART, state="archived")
+    row = world.explain("s")
+    assert (row["because"], row["judged_at"]) == ("conditions not met", at("10:00").isoformat())
+    assert [one["verdict"] for one in row["conditions"]] == [False, False]
+
+
+def test_a_date_that_an_archived_scenario_awaited_is_awaited_no_more() -> None:
+    birthday = scenario("{date: profile.birthday, every: year}", "  - send: it\n")
+    world = world_of(birthday)
+    world.tell("profile.updated", "09:00", birthday="1990-03-09")
+    assert world.explain("s")["because"].startswith("awaits 2026-03-09")
+    world.publish(birthday, state="archived")
+    row = world.explain("s")
+    assert (row["because"], row["watch"]) == ("archived", [])
