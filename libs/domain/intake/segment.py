@@ -19,6 +19,8 @@ HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 OTHER = re.compile(r"[^A-Za-z0-9]+")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
 OTHER_CLOCK = timedelta(days=2)
+PRICED = ("cart", "order", "product", "quote")
+"""What has a currency."""
 MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T.*")
 
 
@@ -37,7 +39,7 @@ def event(call: Json, shop: str, now: datetime) -> Json:
         raise Invalid("type", f"must be one of {', '.join(KINDS)}")
     context = _object(call, "context")
     type_, data = MAKERS[kind](call, context)
-    data = {name: value for name, value in data.items() if value is not None}
+    data = {name: _priced(value) if name in PRICED else value for name, value in data.items() if value is not None}
     return {
         "specversion": "1.0",
         "id": _id(call),
@@ -46,6 +48,12 @@ def event(call: Json, shop: str, now: datetime) -> Json:
         "time": happened(call, now),
         "data": _identified(call, context) | data,
     }
+
+
+def _priced(part: Any) -> Any:
+    """With the currency in capitals, as ISO 4217 has it and many shops have not."""
+    currency = part.get("currency") if isinstance(part, dict) else None
+    return part | {"currency": currency.strip().upper()} if isinstance(currency, str) else part
 
 
 def merged(call: Json, batch: Mapping[str, Any]) -> Json:

@@ -122,3 +122,11 @@ async def test_a_repeated_message_is_one_event(door: Door) -> None:
     assert len(door.events()) == 1
     answer = await door.client.get("/v1/status", headers=KEY)
     assert answer.json() == {"spilled": 0}, "the lag is of all shops"
+
+
+async def test_a_total_that_javascript_has_added_up_is_an_order(door: Door) -> None:
+    properties = {"order_id": "o", "total": 3 * 33.1, "currency": "pln"}
+    order = {"type": "track", "event": "Order Completed", "userId": "42", "properties": properties}
+    await call(door, "batch", batch=[order])
+    ((envelope, event),) = door.events()
+    assert (envelope.type, event.data["order"]) == ("order.placed", {"id": "o", "value": "99.3", "currency": "PLN"})

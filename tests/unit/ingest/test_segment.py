@@ -1,5 +1,6 @@
 """Calls of the Segment API in our words."""
 
+import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from libs.contracts import event_types
 from libs.domain.intake import Invalid, segment
+from libs.domain.intake.ecommerce import worth
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SOFA = {"product_id": "sofa-1", "name": "Sofa", "price": "249.00", "quantity": 2, "image_url": "https://x.example/i"}
@@ -94,6 +96,28 @@ def test_what_cannot_be_said_truthfully_stays_custom(name: str) -> None:
 def test_a_cart_whose_prices_are_not_all_told_has_no_value() -> None:
     _, data = tracked("Cart Viewed", cart_id="c", products=[SOFA, {"product_id": "x"}])
     assert "value" not in data["cart"]
+
+
+def test_sums_of_binary_floats_are_amounts() -> None:
+    line = SOFA | {"price": Decimal("33.100000000000001"), "quantity": 3}
+    _, data = tracked("Cart Viewed", cart_id="c", products=[line])
+    assert data["cart"]["value"] == "99.3"
+    assert worth([{"price": "1e-999999999999999999"}]) == "0"
+
+
+@pytest.mark.parametrize(
+    ("event", "properties", "part"),
+    [
+        ("Order Completed", {"order_id": "o", "currency": "pln"}, "order"),
+        ("Cart Viewed", {"cart_id": "c", "currency": " Pln"}, "cart"),
+        ("order.placed", {"order": {"id": "o", "currency": "pln"}}, "order"),
+    ],
+)
+def test_a_currency_is_put_in_capitals(event: str, properties: dict[str, Any], part: str) -> None:
+    sent = copy.deepcopy(properties)
+    _, data = tracked(event, **properties)
+    assert data[part]["currency"] == "PLN"
+    assert properties == sent
 
 
 def test_page_group_and_alias() -> None:
