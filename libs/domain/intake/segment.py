@@ -32,7 +32,7 @@ def snake(name: str) -> str:
 def event(call: Json, shop: str, now: datetime) -> Json:
     """One call (with its `type`) as the JSON of a CloudEvent; raises `Invalid` naming the field.
 
-    A call without a `messageId` gets an id from its content, so that a repeat of the same bytes is one.
+    A call without a `messageId` gets an id from its content, its own time included, so that a repeat is one.
     """
     kind = call.get("type")
     if kind not in KINDS:
@@ -105,7 +105,9 @@ def _id(call: Json) -> str:
     told = call.get("messageId")
     if isinstance(told, str) and told:
         return told
-    content = {name: value for name, value in call.items() if name not in ("sentAt", "writeKey")}
+    dated = any(call.get(name) is not None for name in ("timestamp", "originalTimestamp"))
+    aside = ("sentAt", "writeKey") if dated else ("writeKey",)
+    content = {name: value for name, value in call.items() if name not in aside}
     return "segment-" + hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:32]
 
 

@@ -176,3 +176,12 @@ def test_a_call_without_an_id_has_one_by_its_content() -> None:
     first, again = (segment.event(call | {"sentAt": sent}, "demo", NOW) for sent in (None, "2026-03-02T10:00:01Z"))
     assert first["id"] == again["id"]
     assert segment.event(call | {"userId": "43"}, "demo", NOW)["id"] != first["id"]
+
+
+@pytest.mark.parametrize("name", ["timestamp", "originalTimestamp", "sentAt"])
+def test_a_call_without_an_id_is_another_at_another_time(name: str) -> None:
+    call = {"type": "track", "event": "x", "userId": "42"}
+    times = ("2026-03-02T10:00:00Z", "2026-03-02T10:00:00Z", "2026-03-02T10:00:01Z", None)
+    first, again, later, undated = (segment.event(call | {name: told}, "demo", NOW)["id"] for told in times)
+    assert first == again
+    assert len({first, later, undated}) == 3
