@@ -4,6 +4,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 CENT = Decimal("0.01")
+PLACES = 9
+"""Digits behind the decimal point that an amount may have."""
+LEAST = Decimal(1).scaleb(-PLACES)
 
 
 def decimal(value: Any) -> Decimal | None:
@@ -19,6 +22,17 @@ def decimal(value: Any) -> Decimal | None:
             return None
         return number if number.is_finite() else None
     return None
+
+
+def rounded(number: Decimal) -> Decimal:
+    """With `PLACES` behind the point where there are more, as a binary float has them: nobody meant those."""
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= -PLACES:
+        return number
+    try:
+        return Decimal(format(number.quantize(LEAST).normalize() + 0, "f"))
+    except InvalidOperation:
+        return number  # so large that no amount is
 
 
 def shown(value: Any, currency: str, language: str | None) -> str:

@@ -370,6 +370,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     app = build(
         "consent",
         clock=parts.clock,
+        gate=parts.gate,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping, "partitions": loop.ready},
     )
     routes.install(app, parts, loop, consents, {id: shop.name for id, shop in known.items()})

@@ -31,6 +31,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     app = build(
         "console",
         clock=parts.clock,
+        gate=parts.gate,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping},
     )
     caps = {id: shop.caps for id, shop in shops.load(settings.shops).items()}

@@ -135,6 +135,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     app = build(
         "dispatch",
         clock=parts.clock,
+        gate=parts.gate,
         checks={
             "database": parts.database.ping,
             "kafka": parts.producer.ping,

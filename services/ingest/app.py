@@ -35,6 +35,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     app = build(
         "ingest",
         clock=parts.clock,
+        gate=parts.gate,
         checks={"database": parts.database.ping},
         spared={"kafka": parts.producer.ping, "partitions": loop.ready},
     )

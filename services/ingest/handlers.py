@@ -361,7 +361,9 @@ def label(type: Any) -> str:
 
 def shop_of(event: Any) -> str:
     """The shop that an event's `source` names; raises `Invalid`."""
-    source = event.get("source") if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        raise Invalid("event", "must be an object")
+    source = event.get("source")
     named = NAMED_SHOP.fullmatch(source) if isinstance(source, str) else None
     if named is None or not named[1].isprintable() or len(named[1]) > 100:
         raise Invalid("source", "must be /shops/<shop>/...")

@@ -210,7 +210,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     announcer = Announcer(database=parts.database, producer=parts.producer, ends=stream.all_ends)
     checks = {"database": parts.database.ping, "kafka": parts.producer.ping}
     checks |= {"scenarios": scenarios.ready, "partitions": stream.ready}
-    app = build("rules", clock=parts.clock, checks=checks)
+    app = build("rules", clock=parts.clock, checks=checks, gate=parts.gate)
     routes.install(app, parts, registry, stream)
     routes.install_rfm(app, parts, registry, scorer)
 

@@ -124,6 +124,7 @@ async def compose(parts: Parts) -> tuple[FastAPI, list[Task]]:
     app = build(
         "scheduler",
         clock=parts.clock,
+        gate=parts.gate,
         checks={"database": parts.database.ping, "kafka": parts.producer.ping, "partitions": loop.ready},
     )
     routes.install(app, parts, loop)

@@ -194,6 +194,21 @@ async def test_what_is_said_of_keys_is_true(app: FastAPI) -> None:
                 )
 
 
+async def test_who_one_is_comes_before_what_one_asks(app: FastAPI) -> None:
+    """Without parameters, and with absurd ones: 401 without a key, 403 with one of another scope; and never 422."""
+    for method, path, operation in operations(app):
+        named = {one["name"]: "%%" for one in operation.get("parameters", ()) if one["in"] == "query"}
+        for url, params in ((re.sub(r"\{\w+\}", "x", path), named), (request_of(method, path, {}, None)["url"], {})):
+            made = {"method": method, "url": url, "params": params}
+            answer = await answered(app, dict(made), None)
+            assert (answer.status_code == 401) == (path not in PUBLIC), (method, url, params, answer.text)
+            for told in operation["security"]:
+                ((scope,),) = told.values()
+                for other in {"ingest", "read"} - {scope}:
+                    answer = await answered(app, dict(made), f"mine.{other}")
+                    assert answer.status_code == 403, (method, url, params, answer.text)
+
+
 async def test_the_key_of_one_shop_is_refused_wherever_another_can_be_named(app: FastAPI) -> None:
     """I9, by walking: a new route that forgets it is found here."""
     for method, path, operation in operations(app):

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from libs.common.http.problem import Problem
 from libs.contracts.known import fault
+from libs.domain.intake.escapes import mended
 
 T = TypeVar("T")
 IDENTITY = ("", "identity")
@@ -118,7 +119,7 @@ async def decoded(request: Request, kind: type[T], limit: int) -> T:
     """The JSON body as `kind`; raises `Problem` 400, 413, or 422 that names the field and what it may hold."""
     raw = await read(request, limit)
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return _typed(raw, kind)
     except msgspec.ValidationError as error:
         path, said = fault(error, kind)
         field = path.lstrip(".") or "body"
@@ -126,3 +127,16 @@ async def decoded(request: Request, kind: type[T], limit: int) -> T:
         raise Problem(422, detail, field=field, errors=[{"field": field, "message": detail}]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, f"the body is not JSON: {error}") from None
+
+
+def _typed(raw: bytes, kind: type[T]) -> T:
+    """Half a surrogate pair costs that character alone."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        whole = mended(raw)
+        if whole is None:
+            raise
+        return msgspec.json.decode(whole, type=kind)

@@ -88,6 +88,12 @@ def door(
     return {"openapi_extra": said}
 
 
+def scope_of(route: Any) -> str | None:
+    """The scope that a route says it needs; None for one that is open, and for what is no route."""
+    said = getattr(route, "openapi_extra", None) or {}
+    return next((scope for one in said.get("security", ()) for (scope,) in one.values()), None)
+
+
 def _answer(status: int, content: Content | None) -> dict[str, Any]:
     told: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     return told if content is None else told | {"content": content}

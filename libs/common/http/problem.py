@@ -1,5 +1,6 @@
 """Errors over HTTP as RFC 9457 problem details (`application/problem+json`)."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -56,8 +57,15 @@ def unavailable(what: str, retry_after: int = 1) -> Problem:
     return Problem(503, f"{what}; try again", headers={"Retry-After": str(retry_after)})
 
 
-def install(app: FastAPI) -> None:
-    """Every error of `app` becomes a problem document; unexpected ones say nothing of the inside."""
+async def _anybody(_request: Request) -> None:
+    """Asks nobody who he is."""
+
+
+def install(app: FastAPI, known: Callable[[Request], Awaitable[object]] = _anybody) -> None:
+    """Every error of `app` becomes a problem document; unexpected ones say nothing of the inside.
+
+    `known` raises when nobody has said who he is, or may not: that comes before any word about his parameters.
+    """
 
     @app.exception_handler(Problem)
     async def _problem(_request: Request, error: Problem) -> Response:
@@ -65,15 +73,20 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Unavailable)
     async def _unavailable(_request: Request, error: Unavailable) -> Response:
-        log.warning("answered 503", error=str(error))
-        return unavailable("a part of the platform is away").response()
+        return _away(error)
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:
         return Problem(error.status_code, str(error.detail), headers=dict(error.headers or {})).response()
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        try:
+            await known(request)
+        except Problem as problem:
+            return problem.response()
+        except Unavailable as gone:
+            return _away(gone)
         errors = [
             {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
         ]
@@ -84,3 +97,8 @@ def install(app: FastAPI) -> None:
     async def _unexpected(request: Request, error: Exception) -> Response:
         log.error("unexpected error", route=request.url.path, cause=type(error).__name__, exc_info=True)
         return Problem(500, "an unexpected error; it is in the service's log").response()
+
+
+def _away(error: Unavailable) -> Response:
+    log.warning("answered 503", error=str(error))
+    return unavailable("a part of the platform is away").response()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,6 +12,7 @@ from libs.common import VERSION
 from libs.common.clock import Clock
 from libs.common.errors import Unavailable
 from libs.common.http import openapi, problem
+from libs.common.http.auth import Gate
 from libs.common.http.openapi import door, json, text
 from libs.common.telemetry import metrics
 
@@ -26,14 +27,26 @@ READY = {"ready": True, "service": "rules", "dependencies": {"database": "ok", "
 
 
 def build(
-    service: str, *, clock: Clock, checks: Mapping[str, Check], spared: Mapping[str, Check] | None = None
+    service: str,
+    *,
+    clock: Clock,
+    checks: Mapping[str, Check],
+    spared: Mapping[str, Check] | None = None,
+    gate: Gate | None = None,
 ) -> FastAPI:
     """A FastAPI application with `/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`.
 
     Without what is in `checks` the service is not ready; without what is in `spared` it goes on, and says so.
+    `gate` asks who somebody is before a wrong parameter is told to him.
     """
     app = FastAPI(title=f"Kurant {service}", version=VERSION)
-    problem.install(app)
+
+    async def known(request: Request) -> None:
+        scope = openapi.scope_of(request.scope.get("route"))
+        if gate is not None and scope is not None:
+            await gate.caller(request, scope)
+
+    problem.install(app, known)
     openapi.install(app)
     app.add_middleware(_Measured)
 

@@ -5,6 +5,7 @@ Strict about the fields named here, silent about others, which are kept as they 
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from libs.contracts.event_types import events
 from libs.contracts.event_types.events import Event
 from libs.contracts.event_types.values import amount, decode, schema_of
 from libs.contracts.known import fault
+from libs.domain.money import rounded
 from libs.domain.vocabulary import CUSTOM, IDENTIFIERS, SHOP_EVENTS
 
 TYPES: Mapping[str, type[Event]] = events.TYPES
@@ -21,6 +23,7 @@ TYPES: Mapping[str, type[Event]] = events.TYPES
 CUSTOM_TYPE = re.compile(r"custom\.[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 PARTS = ("cart", "order", "product", "review", "quote", "appointment", "survey")
 AMOUNTS = frozenset({"value", "price", "old_price", "shipping", "tax", "discount"})
+QUANTITIES = frozenset({"quantity", "stock", "rating", "score"})
 IDS = frozenset({"id", "number", "product_id", "variant_id", "cart_id", "order_id"})
 
 
@@ -50,7 +53,10 @@ def check(shape: type[Event], data: Any) -> Event:
 
 
 def plain(data: dict[str, Any]) -> None:
-    """Put amounts as decimal text and ids as text, in place, in the parts that a checked `data` has."""
+    """Put amounts as decimal text and ids as text, in place, in the parts that a checked `data` has.
+
+    Quantities stay what they are; those that are numbers are rounded as amounts are.
+    """
     for name in PARTS:
         part = data.get(name)
         if part.__class__ is dict:
@@ -68,6 +74,8 @@ def _plain(part: dict[str, Any]) -> None:
             continue
         if name in AMOUNTS:
             part[name] = amount(value) or value
+        elif name in QUANTITIES and value.__class__ is Decimal:
+            part[name] = rounded(value)
         elif name in IDS and value.__class__ is int:
             part[name] = str(value)
 

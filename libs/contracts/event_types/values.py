@@ -8,15 +8,16 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from libs.domain.money import PLACES, rounded
+
 DIGITS = 15
 """Digits before the decimal point that an amount may have; behind it, as many as `PLACES`."""
-PLACES = 9
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
 AMOUNT = re.compile(rf"-?[0-9]{{1,{DIGITS}}}(\.[0-9]{{1,{PLACES}}})?")
 
 
 class Money:
-    """An amount: a decimal as text (`"249.00"`) or as a number, never a float's neighbour."""
+    """An amount: a decimal as text (`"249.00"`) or as a number, whose digits of a binary float are rounded away."""
 
 
 class Number:
@@ -50,7 +51,10 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
 
 
 def amount(value: Any) -> str | None:
-    """The plain decimal text of an amount (`249`, `249.00`), None when the value is none."""
+    """The plain decimal text of an amount (`249`, `249.00`), None when the value is none.
+
+    A number is rounded to `PLACES`: `3 * 33.1` is 99.30000000000001 in a browser. A text says what it means.
+    """
     if isinstance(value, str):
         return value if AMOUNT.fullmatch(value) else None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -59,7 +63,7 @@ def amount(value: Any) -> str | None:
         number = Decimal(value)
         if not number.is_finite() or number.adjusted() >= DIGITS:
             return None
-        text = format(number, "f")
+        text = format(rounded(number), "f")
     except (InvalidOperation, ValueError):
         return None
     return text if AMOUNT.fullmatch(text) else None

@@ -255,8 +255,12 @@ def place(enrolment: Enrolment, step: str) -> str:
 
 
 def hold(turn: Turn, enrolment: Enrolment, path: str, because: str) -> None:
-    """Look again in a while, at the same step."""
-    trace(enrolment, path, turn.now, "held", because)
+    """Look again in a while, at the same step. That it is held is told once, with since when."""
+    before = [(taken.step, taken.verdict, taken.because) for taken in enrolment.steps[-2:]]
+    if before == [(path, "held", because), (path, "woken", None)]:
+        del enrolment.steps[-1]
+    else:
+        trace(enrolment, path, turn.now, "held", because)
     _ask_for_call(turn, enrolment, path, turn.now + RECHECK, "held")
 
 

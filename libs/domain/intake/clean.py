@@ -1,13 +1,15 @@
 """JSON from outside: read with exact decimals, without addresses, and within what every store of ours can keep."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from libs.domain.intake import Invalid
+from libs.domain.intake.escapes import mended
 
+T = TypeVar("T")
 Json = dict[str, Any]
 LARGEST = 200_000
 """Bytes of one event's or product's data after which it is too large for a record."""
@@ -29,26 +31,30 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 def parse(body: bytes | msgspec.Raw) -> Any:
     """JSON with exact decimals; raises `ValueError` for what is none, bad UTF-8 and absurd depth included."""
+    return _decoded(_decoder.decode, body, "JSON")
+
+
+def parts(body: bytes) -> list[msgspec.Raw]:
+    """The elements of a JSON array, each as it was written; raises `ValueError`."""
+    return _decoded(_pieces.decode, body, "a JSON array")
+
+
+def _decoded(decode: Callable[[bytes | msgspec.Raw], T], body: bytes | msgspec.Raw, kind: str) -> T:
+    """Half a surrogate pair costs that character alone, not all that came with it."""
     try:
-        return _decoder.decode(body)
+        try:
+            return decode(body)
+        except msgspec.DecodeError:
+            whole = mended(bytes(body))
+            if whole is None:
+                raise
+            return decode(whole)
     except UnicodeDecodeError:
         raise ValueError("the body is not UTF-8") from None
     except RecursionError:
         raise ValueError("the JSON is too deep") from None
     except (msgspec.MsgspecError, InvalidOperation) as error:
-        raise ValueError(f"the body is not JSON: {error}") from None
-
-
-def parts(body: bytes) -> list[msgspec.Raw]:
-    """The elements of a JSON array, each still as it was written; raises `ValueError`."""
-    try:
-        return _pieces.decode(body)
-    except UnicodeDecodeError:
-        raise ValueError("the body is not UTF-8") from None
-    except RecursionError:
-        raise ValueError("the JSON is too deep") from None
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"the body is not a JSON array: {error}") from None
+        raise ValueError(f"the body is not {kind}: {error}") from None
 
 
 def encoded(data: Json, root: str = "data") -> bytes:

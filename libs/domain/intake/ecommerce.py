@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from libs.domain.money import decimal
+from libs.domain.money import decimal, rounded
 
 Json = dict[str, Any]
 ITEM = {"image_url": "image", "variant": "variant_id"}
@@ -84,7 +84,7 @@ def worth(lines: list[Any]) -> str | None:
         if price is None or count is None or max(abs(price), abs(count)) >= 10**15:
             return None
         total += price * count
-    return format(total, "f")
+    return format(rounded(total), "f")
 
 
 def _value(properties: Json, *names: str) -> Any:

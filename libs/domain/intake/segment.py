@@ -19,6 +19,8 @@ HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 OTHER = re.compile(r"[^A-Za-z0-9]+")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4}")
 OTHER_CLOCK = timedelta(days=2)
+PRICED = ("cart", "order", "product", "quote")
+"""What has a currency."""
 MIDNIGHT = re.compile(r"(\d{4}-\d{2}-\d{2})T.*")
 
 
@@ -30,14 +32,14 @@ def snake(name: str) -> str:
 def event(call: Json, shop: str, now: datetime) -> Json:
     """One call (with its `type`) as the JSON of a CloudEvent; raises `Invalid` naming the field.
 
-    A call without a `messageId` gets an id from its content, so that a repeat of the same bytes is one.
+    A call without a `messageId` gets an id from its content, its own time included, so that a repeat is one.
     """
     kind = call.get("type")
     if kind not in KINDS:
         raise Invalid("type", f"must be one of {', '.join(KINDS)}")
     context = _object(call, "context")
     type_, data = MAKERS[kind](call, context)
-    data = {name: value for name, value in data.items() if value is not None}
+    data = {name: _priced(value) if name in PRICED else value for name, value in data.items() if value is not None}
     return {
         "specversion": "1.0",
         "id": _id(call),
@@ -46,6 +48,12 @@ def event(call: Json, shop: str, now: datetime) -> Json:
         "time": happened(call, now),
         "data": _identified(call, context) | data,
     }
+
+
+def _priced(part: Any) -> Any:
+    """With the currency in capitals, as ISO 4217 has it and many shops have not."""
+    currency = part.get("currency") if isinstance(part, dict) else None
+    return part | {"currency": currency.strip().upper()} if isinstance(currency, str) else part
 
 
 def merged(call: Json, batch: Mapping[str, Any]) -> Json:
@@ -97,7 +105,9 @@ def _id(call: Json) -> str:
     told = call.get("messageId")
     if isinstance(told, str) and told:
         return told
-    content = {name: value for name, value in call.items() if name not in ("sentAt", "writeKey")}
+    dated = any(call.get(name) is not None for name in ("timestamp", "originalTimestamp"))
+    aside = ("sentAt", "writeKey") if dated else ("writeKey",)
+    content = {name: value for name, value in call.items() if name not in aside}
     return "segment-" + hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:32]
 
 

@@ -41,8 +41,7 @@ def install(app: FastAPI, door_: Door) -> None:
     def single(kind: str) -> Callable[[Request], Awaitable[Response]]:
         async def call(request: Request) -> Response:
             """One call of the Segment API."""
-            value = await _segment_body(request)
-            shop = await _segment_shop(door_, request, value)
+            shop, value = await _asked(door_, request)
             told, reading = await _translate(door_, [value | {"type": kind}], shop, request)
             if reading.first is not None:
                 raise Problem(422, str(reading.first), field=reading.first.field)
@@ -53,8 +52,7 @@ def install(app: FastAPI, door_: Door) -> None:
 
     async def batch(request: Request) -> Response:
         """Many calls of the Segment API. Those that cannot be used are counted and logged, as Segment does."""
-        value = await _segment_body(request)
-        shop = await _segment_shop(door_, request, value)
+        shop, value = await _asked(door_, request)
         calls = value.get("batch")
         if not isinstance(calls, list):
             raise Problem(422, "batch: must be a list of calls", field="batch")
@@ -86,12 +84,22 @@ async def _segment_body(request: Request) -> dict[str, Any]:
     return value
 
 
-async def _segment_shop(door: Door, request: Request, value: dict[str, Any]) -> str:
-    """By Basic or Bearer, or by the `writeKey` that some client libraries put into the body instead."""
+async def _asked(door: Door, request: Request) -> tuple[str, dict[str, Any]]:
+    """The shop, by Basic or Bearer, or by the `writeKey` that some libraries put into the body; and the body.
+
+    Who it is comes before what is wrong with the body: one that cannot be read holds no key.
+    """
+    gate = door.parts.gate
+    if "authorization" in request.headers:
+        return named_shop(await gate.caller(request, "ingest"), request), await _segment_body(request)
+    try:
+        value = await _segment_body(request)
+    except Problem:
+        value = {}
     key = value.get("writeKey")
-    if "authorization" not in request.headers and isinstance(key, str) and key:
-        return named_shop(await door.parts.gate.holder(key, "ingest"), request)
-    return named_shop(await door.parts.gate.caller(request, "ingest"), request)
+    if isinstance(key, str) and key:
+        return named_shop(await gate.holder(key, "ingest"), request), value
+    return named_shop(await gate.caller(request, "ingest"), request), value
 
 
 async def _translate(door: Door, calls: list[Any], shop: str, request: Request) -> tuple[list[Told], Reading]:

@@ -171,6 +171,14 @@ async def test_binary_mode_and_a_clock_ahead_of_ours(door: Door) -> None:
     assert answer.status_code == 400
 
 
+async def test_half_an_emoji_costs_that_character_alone(door: Door) -> None:
+    good, cut = door.event("custom.x", id="good", **ANNA), door.event("custom.x", id="cut", **ANNA, note="cut \ud83d")
+    headers = KEY | {"Content-Type": "application/cloudevents-batch+json"}
+    answer = await door.client.post("/v1/events", content=json.dumps([good, cut]), headers=headers)
+    assert answer.json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+    assert [event.data.get("note") for _, event in door.events()] == [None, "cut \ufffd"]
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status"),
     [

@@ -1,6 +1,7 @@
 """The Segment API, with Segment's own client library against a running server."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -122,3 +123,19 @@ async def test_a_repeated_message_is_one_event(door: Door) -> None:
     assert len(door.events()) == 1
     answer = await door.client.get("/v1/status", headers=KEY)
     assert answer.json() == {"spilled": 0}, "the lag is of all shops"
+
+
+async def test_a_total_that_javascript_has_added_up_is_an_order(door: Door) -> None:
+    properties = {"order_id": "o", "total": 3 * 33.1, "currency": "pln"}
+    order = {"type": "track", "event": "Order Completed", "userId": "42", "properties": properties}
+    await call(door, "batch", batch=[order])
+    ((envelope, event),) = door.events()
+    assert (envelope.type, event.data["order"]) == ("order.placed", {"id": "o", "value": "99.3", "currency": "PLN"})
+
+
+async def test_half_an_emoji_costs_that_character_alone(door: Door) -> None:
+    call_ = {"type": "track", "event": "x", "userId": "42"}
+    calls = [call_ | {"messageId": "a"}, call_ | {"properties": {"note": "cut \ud83d"}}]
+    answer = await door.client.post("/v1/batch", content=json.dumps({"batch": calls}), headers=BASIC)
+    assert answer.json() == {"success": True}
+    assert [event.data.get("note") for _, event in door.events()] == [None, "cut \ufffd"]

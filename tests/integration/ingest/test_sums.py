@@ -55,7 +55,7 @@ class Topic:
                 partition=0,
                 offset=self.offset + place,
                 key=None,
-                value=value if isinstance(value, bytes) else json.dumps(value).encode(),
+                value=value if isinstance(value, bytes | None) else json.dumps(value).encode(),
                 headers=(),
                 timestamp=0,
             )

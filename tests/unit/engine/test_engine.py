@@ -1,5 +1,7 @@
 """The engine on virtual time: the path of the abandoned cart, and what must not change it."""
 
+from datetime import timedelta
+
 import pytest
 
 from libs.domain.engine import due, merge
@@ -374,3 +376,22 @@ def test_a_purchase_on_the_profile_that_is_merged_ends_the_survivors_run(world: 
     assert world.profile.enrolments[0].because == "order.placed"
     assert [one.because for one in world.cancelled] == (["exit"] if asked else [])
     assert world.names == (["first"] if asked else []) and world.calls == {}
+
+
+def test_a_long_pause_leaves_the_trace_as_it_was(world: World) -> None:
+    """Looked at every five minutes for a week, and still told what was before, and since when it is held."""
+    world.cart("10:00")
+    world.run(at("11:00"))
+    world.registry.set_state("demo", "cart", 1, "paused")
+    world.run(at("34:00") + timedelta(days=7))
+    assert world.verdicts() == [
+        ("steps/0", "woken"),
+        ("steps/1", "requested"),
+        ("steps/2", "woken"),
+        ("steps/3", "held"),
+        ("steps/3", "waiting"),
+    ]
+    assert world.profile.enrolments[0].steps[3].at == at("34:00")
+    world.registry.set_state("demo", "cart", 1, "live")
+    world.run(at("34:00") + timedelta(days=8))
+    assert world.names == ["first", "second"]

@@ -93,3 +93,31 @@ def test_amounts_stay_exact() -> None:
     data = parse(b'{"cart": {"id": 7, "value": 1234567890123.10, "items": [{"price": 1.10}]}}')
     event_types.plain(data)
     assert data["cart"] == {"id": "7", "value": "1234567890123.10", "items": [{"price": "1.10"}]}
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("99.30000000000001", "99.3"),
+        ("0.10000000000000000", "0.1"),
+        ("100.00000000000001", "100"),
+        ("-0.00000000000000001", "0"),
+        ("1e-999999999999999999", "0"),
+        ("249.00", "249.00"),
+        ("0.123456789", "0.123456789"),
+        ("0.1234567885", "0.123456788"),
+    ],
+)
+def test_of_a_binary_float_nine_places_are_kept(written: str, kept: str) -> None:
+    raw = f'{{"order": {{"id": "o", "value": {written}, "items": [{{"quantity": {written}, "price": {written}}}]}}}}'
+    data = parse(raw.encode())
+    event_types.check(event_types.TYPES["order.placed"], data)
+    event_types.plain(data)
+    assert data["order"] == {"id": "o", "value": kept, "items": [{"quantity": Decimal(kept), "price": kept}]}
+
+
+@pytest.mark.parametrize("written", ['"99.30000000000001"', "1234567890123456.5", "999999999999999.9999999999"])
+def test_a_text_means_what_it_says_and_too_much_is_too_much(written: str) -> None:
+    data = parse(f'{{"order": {{"id": "o", "value": {written}}}}}'.encode())
+    with pytest.raises(event_types.Misfit, match=r"data\.order\.value"):
+        event_types.check(event_types.TYPES["order.placed"], data)

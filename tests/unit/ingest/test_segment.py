@@ -1,5 +1,6 @@
 """Calls of the Segment API in our words."""
 
+import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from libs.contracts import event_types
 from libs.domain.intake import Invalid, segment
+from libs.domain.intake.ecommerce import worth
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SOFA = {"product_id": "sofa-1", "name": "Sofa", "price": "249.00", "quantity": 2, "image_url": "https://x.example/i"}
@@ -96,6 +98,28 @@ def test_a_cart_whose_prices_are_not_all_told_has_no_value() -> None:
     assert "value" not in data["cart"]
 
 
+def test_sums_of_binary_floats_are_amounts() -> None:
+    line = SOFA | {"price": Decimal("33.100000000000001"), "quantity": 3}
+    _, data = tracked("Cart Viewed", cart_id="c", products=[line])
+    assert data["cart"]["value"] == "99.3"
+    assert worth([{"price": "1e-999999999999999999"}]) == "0"
+
+
+@pytest.mark.parametrize(
+    ("event", "properties", "part"),
+    [
+        ("Order Completed", {"order_id": "o", "currency": "pln"}, "order"),
+        ("Cart Viewed", {"cart_id": "c", "currency": " Pln"}, "cart"),
+        ("order.placed", {"order": {"id": "o", "currency": "pln"}}, "order"),
+    ],
+)
+def test_a_currency_is_put_in_capitals(event: str, properties: dict[str, Any], part: str) -> None:
+    sent = copy.deepcopy(properties)
+    _, data = tracked(event, **properties)
+    assert data[part]["currency"] == "PLN"
+    assert properties == sent
+
+
 def test_page_group_and_alias() -> None:
     kind, data = told(type="page", name="Home", properties={"a": 1}, context={"page": {"url": "https://x.example"}})
     assert (kind, data) == ("custom.page_viewed", {"name": "Home", "a": 1, "url": "https://x.example"})
@@ -152,3 +176,12 @@ def test_a_call_without_an_id_has_one_by_its_content() -> None:
     first, again = (segment.event(call | {"sentAt": sent}, "demo", NOW) for sent in (None, "2026-03-02T10:00:01Z"))
     assert first["id"] == again["id"]
     assert segment.event(call | {"userId": "43"}, "demo", NOW)["id"] != first["id"]
+
+
+@pytest.mark.parametrize("name", ["timestamp", "originalTimestamp", "sentAt"])
+def test_a_call_without_an_id_is_another_at_another_time(name: str) -> None:
+    call = {"type": "track", "event": "x", "userId": "42"}
+    times = ("2026-03-02T10:00:00Z", "2026-03-02T10:00:00Z", "2026-03-02T10:00:01Z", None)
+    first, again, later, undated = (segment.event(call | {name: told}, "demo", NOW)["id"] for told in times)
+    assert first == again
+    assert len({first, later, undated}) == 3
