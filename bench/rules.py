@@ -98,6 +98,10 @@ def _report(found: dict[str, list[Measured]], size: float) -> Report:
         "Customers are drawn evenly: hardly two events of a poll share one, which is the worst case for rules.",
         "The bare loop keeps nothing, answers nothing and forgets all when it ends; rules decodes, looks for repeats, "
         "judges, writes every touched customer with its offset in one transaction, and publishes steps first.",
+        "Why the aims are missed: the bare loop spends 14 us of CPU on an event, nearly all of it in C, and "
+        "is itself 17 times stock Faust, so 25 times Faust is beyond it too. Rules spends 88 us: reading and "
+        "writing a customer's document, judging it by every scenario in Python, digests for repeats, one row "
+        "per customer. Both would need the engine in another language.",
     ]
     return report
 

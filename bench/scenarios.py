@@ -219,6 +219,10 @@ def _report(found: Found) -> Report:
         "The 180 beside the twenty (and the 199 beside the one, `alone`) wait for every cart, each with a condition of "
         "its own that is not met. The rivals hold one number for each customer.",
         "The service keeps as many profiles in memory as 100 MB of their documents are, whatever their number.",
+        "Why the aims are missed: the rivals add one to a number; here an event reads and writes a document "
+        "of 5 kB and is judged by every scenario that it concerns, in Python: 137 us of engine, 60 us of it "
+        "more than with one scenario only because 1.8 runs begin or change with each event. What is asked of "
+        "the number of scenarios holds: two hundred cost what twenty do.",
     ]
     return report
 
