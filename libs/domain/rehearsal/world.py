@@ -213,7 +213,9 @@ class World:
         for told in turn.cancelled:
             if taken := self._outbox.take_back(told.message):
                 self._places.pop(told.message, None)
-                self._deliver(taken, Fate("suppressed", told.because), turn.now)
+                late = taken.expires_at is not None and taken.expires_at < turn.now
+                fate = Fate("expired", "late") if late else Fate("suppressed", told.because)
+                self._deliver(taken, fate, turn.now)
         self._work(turn.now)
         self.played.seen += ended
 

@@ -172,10 +172,10 @@ def _compiled(told: ScenarioPublished) -> Bundle:
 
 def before_asking(job: Job, shelf: Shelf, reachable: Collection[str], now: datetime) -> tuple[list[str], Change | None]:
     """The channels to ask consent about; or, with none of them, what becomes of the message at once."""
-    if job.cancelled is not None:
-        return [], end(job, "claimed", "suppressed", job.cancelled)
     if job.expired(now):
         return [], expire(job, "claimed")
+    if job.cancelled is not None:
+        return [], end(job, "claimed", "suppressed", job.cancelled)
     request = job.request
     state = shelf.state(job.shop, request.scenario, request.version)
     if state == "paused":

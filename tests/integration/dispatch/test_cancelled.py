@@ -93,6 +93,12 @@ async def test_another_shop_takes_nothing_back(bench: Bench) -> None:
     assert await bench.row("anna") == before
 
 
+async def test_what_was_too_late_already_ends_as_that(bench: Bench) -> None:
+    await bench.consume(request("anna", expires_at=START - timedelta(seconds=1)), cancel("anna"))
+    bench.start()
+    await bench.reaches("anna", "expired", reason="late")
+
+
 async def test_what_has_gone_out_stays_as_it_is(bench: Bench) -> None:
     bench.start()
     await bench.consume(request("anna"))
